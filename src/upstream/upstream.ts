@@ -1,0 +1,40 @@
+// What the cache asks of Chatwoot, and nothing about how it is reached.
+
+import type { Query } from '../timeline/query.ts';
+import type { Envelope, Reading, Row } from '../timeline/reading.ts';
+
+/** One conversation as the URL names it: display ids repeat in every account, so both belong to the name (contract 1.1). */
+export interface ConversationId {
+  readonly accountId: number;
+  readonly conversationId: number;
+}
+
+/** `before_timestamp` of newer versions (contract 1.2): forwarded, never cached. The value is unix seconds. */
+export interface TimestampQuery {
+  readonly mode: 'before_timestamp';
+  readonly beforeTimestamp: number;
+  readonly publicOnly: boolean;
+}
+
+/** An answered read that may be shown to its caller but says nothing that the timeline could learn. */
+export interface Unlearnable {
+  readonly rows: readonly Row[];
+  readonly envelope: Envelope;
+  readonly askedAt: number;
+}
+
+export interface Upstream {
+  /**
+   * Sends one read and cuts its answer.
+   * @throws BackscrollError with one of the `upstream_*` codes or `not_found`; never anything that names the token.
+   */
+  read(conversation: ConversationId, query: Query | TimestampQuery, signal?: AbortSignal): Promise<UpstreamAnswer>;
+  /** Asks whether the token is valid and may list messages. Resolves to the error that stands in the way, or to null. */
+  check(signal?: AbortSignal): Promise<string | null>;
+  close(): Promise<void>;
+}
+
+/** `reading` where the answer can be learnt; otherwise only what its caller gets. */
+export type UpstreamAnswer =
+  | { readonly kind: 'reading'; readonly reading: Reading }
+  | { readonly kind: 'unlearnable'; readonly answer: Unlearnable };
