@@ -1,0 +1,91 @@
+// One request to Chatwoot and its whole answer, within one deadline and one size.
+
+import type { Dispatcher, Pool } from 'undici';
+import { BackscrollError } from '../errors.ts';
+import { type Deadline, startDeadline } from './deadline.ts';
+import { invalidAnswer, mapBrokenExchange, type Phase, timedOut } from './map-broken-exchange.ts';
+
+/** What is sent. There is no place in it for anything of a caller's request. */
+export interface ExchangeRequest {
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+  readonly bodyMaxBytes: number;
+}
+
+/** A whole answer, of whatever status. */
+export interface ExchangeAnswer {
+  readonly status: number;
+  header(name: string): string | undefined;
+  /** Whole where the status is 200. Of other answers empty when larger than 64 kB. */
+  readonly body: Buffer;
+}
+
+/** Errors of Chatwoot are a line of JSON; error pages of what stands before it are not read to the end. */
+const ERROR_BODY_MAX_BYTES = 64 * 1024;
+
+/**
+ * Sends a GET and receives its answer. Redirects are not followed.
+ * @throws BackscrollError `upstream_unreachable`, `upstream_timeout`, `upstream_invalid` or `draining`; the caller's abort reason as it is.
+ */
+export async function exchange(pool: Pool, request: ExchangeRequest, caller?: AbortSignal): Promise<ExchangeAnswer> {
+  caller?.throwIfAborted();
+  const deadline = startDeadline(request.timeoutMs, caller);
+  try {
+    return await receive(pool, request, deadline, caller);
+  } finally {
+    deadline.clear();
+  }
+}
+
+async function receive(
+  pool: Pool,
+  request: ExchangeRequest,
+  deadline: Deadline,
+  caller: AbortSignal | undefined,
+): Promise<ExchangeAnswer> {
+  let phase: Phase = 'head';
+  try {
+    const { target, headers } = request;
+    const answer = await pool.request({ method: 'GET', path: target, headers, signal: deadline.signal });
+    phase = 'body';
+    const header = (name: string): string | undefined => {
+      const value = answer.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    };
+    const status = answer.statusCode;
+    const length = Number(header('content-length') ?? 0);
+    if (status !== 200)
+      return { status, header, body: (await readBody(answer.body, length, ERROR_BODY_MAX_BYTES)) ?? Buffer.alloc(0) };
+    const body = await readBody(answer.body, length, request.bodyMaxBytes);
+    if (body === undefined) throw invalidAnswer('it is larger than this server takes');
+    return { status, header, body };
+  } catch (error) {
+    if (deadline.hasPassed()) throw timedOut();
+    if (caller?.aborted === true) throw caller.reason;
+    if (error instanceof BackscrollError) throw error;
+    throw mapBrokenExchange(error, phase) ?? error;
+  }
+}
+
+/** The whole body; `undefined` as soon as it is known to be larger than `maxBytes`, and its connection is closed. */
+async function readBody(
+  body: Dispatcher.ResponseData['body'],
+  announcedBytes: number,
+  maxBytes: number,
+): Promise<Buffer | undefined> {
+  if (announcedBytes > maxBytes) {
+    // Destroying it raises an error on it that nobody else waits for.
+    body.on('error', () => {}).destroy();
+    return undefined;
+  }
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  // Leaving the loop early destroys the body.
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > maxBytes) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, bytes);
+}

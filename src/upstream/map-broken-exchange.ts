@@ -1,0 +1,74 @@
+// What a connection that failed means to a caller: an error of undici, of a socket or of TLS in, error out. The originals
+// name addresses and ports, so they are not passed on, not even as a cause.
+
+import { errors } from 'undici';
+import { BackscrollError } from '../errors.ts';
+
+/** Where the exchange broke: a close means another thing before the answer than in its middle. */
+export type Phase = 'head' | 'body';
+
+/** The error for what sending or receiving threw; `undefined` for a fault of our own, which is no answer to a caller. */
+export function mapBrokenExchange(error: unknown, phase: Phase): BackscrollError | undefined {
+  // Holds what was received.
+  if (error instanceof errors.HTTPParserError) return invalidAnswer('it is not HTTP');
+  const code = codeOf(error);
+  if (code === undefined) return undefined;
+  switch (code) {
+    case 'UND_ERR_CONNECT_TIMEOUT':
+    case 'UND_ERR_HEADERS_TIMEOUT':
+    case 'UND_ERR_BODY_TIMEOUT':
+      return timedOut();
+    case 'UND_ERR_DESTROYED':
+    case 'UND_ERR_CLOSED':
+      return new BackscrollError('draining', 'This server is shutting down; try again', { retryAfter: 1 });
+    case 'UND_ERR_INVALID_ARG':
+    case 'UND_ERR_NOT_SUPPORTED':
+      return undefined;
+    case 'UND_ERR_SOCKET':
+      // The other side ended in good order: a reset has a code of the system.
+      return phase === 'body' ? invalidAnswer('it ended before all of it had arrived') : unreachable(code);
+    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
+      return invalidAnswer('its length is not the announced one');
+    case 'UND_ERR_HEADERS_OVERFLOW':
+      return invalidAnswer('its headers are too large');
+    default:
+      return unreachable(code);
+  }
+}
+
+export function timedOut(): BackscrollError {
+  return new BackscrollError('upstream_timeout', 'Chatwoot did not answer in time; try again later');
+}
+
+/** `problem` is a fixed sentence of ours, never text of upstream. */
+export function invalidAnswer(problem: string): BackscrollError {
+  return new BackscrollError('upstream_invalid', `Chatwoot's answer cannot be used: ${problem}. Check CHATWOOT_URL`);
+}
+
+function unreachable(code: string): BackscrollError {
+  return new BackscrollError('upstream_unreachable', `Chatwoot cannot be reached (${code}): ${whyUnreachable(code)}`);
+}
+
+function whyUnreachable(code: string): string {
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'the host name in CHATWOOT_URL is not found';
+    case 'ECONNREFUSED':
+      return 'nothing listens at CHATWOOT_URL';
+    case 'ECONNRESET':
+    case 'EPIPE':
+    case 'UND_ERR_SOCKET':
+      return 'the connection was cut; try again later';
+    default:
+      if (/CERT|ERR_TLS|SIGNATURE/.test(code)) return 'its TLS certificate is not trusted';
+      if (/SSL|EPROTO/.test(code)) return 'the TLS handshake failed. Check http and https in CHATWOOT_URL';
+      return 'check CHATWOOT_URL and the network';
+  }
+}
+
+/** The code of a system, TLS or undici error: a fixed word in capitals, never text that holds data. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
+  return /^[A-Z][A-Z0-9_]+$/.test(error.code) ? error.code : undefined;
+}
