@@ -1,0 +1,51 @@
+// What a caller offers as its credential: read from headers only, as Chatwoot reads them. A query parameter never is one.
+
+import { KEY_LENGTH_MAX } from './key.ts';
+
+export type Credential =
+  /** Nothing was sent. */
+  | { readonly kind: 'none' }
+  /** Something was sent that cannot be a credential: two values, too long, another scheme. */
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'key'; readonly key: string };
+
+const NONE: Credential = { kind: 'none' };
+const REFUSED: Credential = { kind: 'refused' };
+
+/**
+ * Picks the credential from Node's flat list of names and values.
+ *
+ * `api_access_token` comes before `Authorization`, also where it is wrong. Its name counts in any case and with `_` or `-`;
+ * where both spellings come the one with hyphens wins (contract 2.1: so does Puma). A blank value counts as not sent.
+ * The same header with two values is refused: choosing one would let a proxy in front and this one see two callers.
+ */
+export function credentialOf(rawHeaders: readonly string[]): Credential {
+  const hyphens: string[] = [];
+  const underscores: string[] = [];
+  const authorizations: string[] = [];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!.toLowerCase();
+    const value = rawHeaders[index + 1]!.trim();
+    if (value === '') continue;
+    if (name === 'api-access-token') hyphens.push(value);
+    else if (name.replaceAll('_', '-') === 'api-access-token') underscores.push(value);
+    else if (name === 'authorization') authorizations.push(value);
+  }
+  const tokens = hyphens.length > 0 ? hyphens : underscores;
+  return tokens.length > 0 ? onlyKey(tokens) : bearerKey(authorizations);
+}
+
+function bearerKey(authorizations: readonly string[]): Credential {
+  const [value] = authorizations;
+  if (value === undefined) return NONE;
+  if (authorizations.length > 1) return REFUSED;
+  const [scheme = ''] = value.split(' ', 1);
+  if (scheme.toLowerCase() !== 'bearer') return REFUSED;
+  const key = value.slice(scheme.length).trim();
+  return key === '' ? NONE : onlyKey([key]);
+}
+
+function onlyKey(values: readonly string[]): Credential {
+  const [key] = values;
+  return key === undefined || values.length > 1 || key.length > KEY_LENGTH_MAX ? REFUSED : { kind: 'key', key };
+}

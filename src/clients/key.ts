@@ -1,0 +1,37 @@
+// A key is kept and compared only as its SHA-256, so that neither memory, a file nor the time a comparison takes gives it away.
+
+import { hash, timingSafeEqual } from 'node:crypto';
+
+/** The 32 bytes that stand for a key. */
+export type KeyDigest = Uint8Array;
+
+/** Keys of fewer characters are refused where they are set up: they can be guessed. */
+export const KEY_LENGTH_MIN = 16;
+
+/** Credentials of more characters are refused before they are hashed: nobody has such a key, and hashing costs by length. */
+export const KEY_LENGTH_MAX = 4096;
+
+/** What a clients file writes for a key: its SHA-256 as 64 lower-case hexadecimal digits. */
+export const HEX_DIGEST = /^[0-9a-f]{64}$/;
+
+export function digestOfKey(key: string): KeyDigest {
+  return hash('sha256', key, 'buffer');
+}
+
+/** @throws RangeError unless `hex` matches `HEX_DIGEST`. */
+export function digestFromHex(hex: string): KeyDigest {
+  if (!HEX_DIGEST.test(hex)) throw new RangeError('A digest has 64 lower-case hexadecimal digits');
+  return Buffer.from(hex, 'hex');
+}
+
+/**
+ * The position of the digest among `known`, or -1. Every entry is compared, also after a match: the time taken depends on
+ * the number of entries and not on which of them, or how much of it, is equal.
+ */
+export function indexOfDigest(digest: KeyDigest, known: readonly KeyDigest[]): number {
+  let found = -1;
+  for (const [index, candidate] of known.entries()) {
+    if (timingSafeEqual(digest, candidate)) found = index;
+  }
+  return found;
+}

@@ -1,0 +1,86 @@
+// All clients at one moment. A registry never changes: a reload builds another and swaps one reference.
+
+import { ANONYMOUS, type Client, type Reader } from './client.ts';
+import { parseClientsFile } from './clients-file.ts';
+import { collisions, type Claim } from './collisions.ts';
+import { digestOfKey, indexOfDigest } from './key.ts';
+
+export interface ClientRegistry {
+  readonly clients: readonly Client[];
+  /** The reader that a request without a credential gets; null where it gets 401. */
+  readonly anonymous: Reader | null;
+  /** The client with that key, or null where there is none or the key's time is over at `now`. */
+  find(key: string, now: number): Client | null;
+}
+
+export type ReadFile = (path: string, encoding: 'utf8') => string;
+
+export interface RegistrySources {
+  /** The clients of CLIENT_KEYS. */
+  readonly clientKeys: readonly Client[];
+  /** The path of CLIENTS_FILE. */
+  readonly clientsFile: string | undefined;
+  readonly allowAnonymous: boolean;
+}
+
+export type RegistryRead =
+  | { readonly kind: 'registry'; readonly registry: ClientRegistry }
+  | { readonly kind: 'problems'; readonly problems: readonly string[] };
+
+export function clientRegistry(clients: readonly Client[], options: { readonly allowAnonymous: boolean }): ClientRegistry {
+  const table = Object.freeze([...clients]);
+  const entries = table.flatMap((client) =>
+    client.keys.map(({ digest, notAfterAt = Infinity }) => ({ client, digest, notAfterAt })),
+  );
+  const digests = entries.map(({ digest }) => digest);
+  return Object.freeze({
+    clients: table,
+    anonymous: options.allowAnonymous ? ANONYMOUS : null,
+    find(key: string, now: number): Client | null {
+      const entry = entries[indexOfDigest(digestOfKey(key), digests)];
+      return entry === undefined || now >= entry.notAfterAt ? null : entry.client;
+    },
+  });
+}
+
+/** Reads the clients file anew and joins it with what the environment gave. Each problem is about CLIENTS_FILE. */
+export function loadRegistry(sources: RegistrySources, readFile: ReadFile): RegistryRead {
+  const { clientKeys, clientsFile, allowAnonymous } = sources;
+  if (clientsFile === undefined) return { kind: 'registry', registry: clientRegistry(clientKeys, { allowAnonymous }) };
+  let text: string;
+  try {
+    text = readFile(clientsFile, 'utf8');
+  } catch (error) {
+    return {
+      kind: 'problems',
+      problems: [`cannot be read (${errorCode(error)}); it names a file, such as /etc/backscroll/clients.json`],
+    };
+  }
+  const read = parseClientsFile(text);
+  if (read.kind === 'problems') return read;
+  const problems = repeats(clientKeys, read.clients);
+  if (problems.length > 0) return { kind: 'problems', problems };
+  return { kind: 'registry', registry: clientRegistry([...clientKeys, ...read.clients], { allowAnonymous }) };
+}
+
+/** The system's word for why a file could not be read. Its whole message would show the path, which may be a misplaced secret. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : 'unknown reason';
+}
+
+function repeats(clientKeys: readonly Client[], fileClients: readonly Client[]): string[] {
+  return [
+    ...collisions([
+      ...clientKeys.map(({ name }) => ({ value: name, where: 'a name in CLIENT_KEYS' })),
+      ...fileClients.map(({ name }) => ({ value: name, where: `the name of client ${name}` })),
+    ]),
+    ...collisions([
+      ...clientKeys.flatMap((client) => keyClaims(client, 'a key in CLIENT_KEYS')),
+      ...fileClients.flatMap((client) => keyClaims(client, `a key of client ${client.name}`)),
+    ]),
+  ];
+}
+
+function keyClaims(client: Client, where: string): Claim[] {
+  return client.keys.map(({ digest }) => ({ value: Buffer.from(digest).toString('hex'), where }));
+}

@@ -1,0 +1,417 @@
+// Settings come from the environment, are checked once at start, and are told about all at once where they are wrong.
+// One table holds each setting's name, default, meaning and parser. No problem ever shows a value: tokens land in wrong variables.
+
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import bytes from 'bytes';
+import ms from 'ms';
+import { parseClientKeys } from './clients/client-keys.ts';
+import { parseDuration, parseRate, type Rate } from './clients/rate.ts';
+import { errorCode, loadRegistry, type ClientRegistry, type ReadFile } from './clients/registry.ts';
+
+/** Everything that is wrong with the settings, each problem naming its variable. */
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`The settings cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** Thrown by parsers: what is wrong with a value, in words that follow the variable's name and do not show the value. */
+class Unacceptable extends Error {
+  readonly problems: readonly string[];
+
+  constructor(...problems: readonly string[]) {
+    super();
+    this.problems = problems;
+  }
+}
+
+/** Anything else would break or split the header that carries the token. */
+const TOKEN = /^[\x21-\x7e]{1,4096}$/;
+const TOKEN_PROBLEM = 'is not 1 to 4096 visible ASCII characters without spaces';
+
+interface Setting<T> {
+  readonly name: string;
+  /** As an operator would write it; blank where there is none. A blank variable counts as not set. */
+  readonly default: string;
+  /** A right value for problems to show; the default where this is left out. */
+  readonly example?: string;
+  readonly meaning: string;
+  /** Secrets may also stand in a file that `NAME_FILE` names. */
+  readonly secret?: true;
+  /** Reads the value or the default. @throws Unacceptable */
+  readonly parse: (text: string) => T;
+}
+
+const SETTINGS = {
+  chatwootUrl: {
+    name: 'CHATWOOT_URL',
+    default: '',
+    example: 'https://chatwoot.example.com',
+    meaning: 'Where Chatwoot answers: its origin, with a path where it lives below one. Required',
+    parse: baseUrl,
+  },
+  chatwootApiToken: {
+    name: 'CHATWOOT_API_TOKEN',
+    default: '',
+    example: '<access token of an administrator>',
+    meaning: "Chatwoot's access token for all accounts that have none of their own. This or CHATWOOT_ACCOUNT_TOKENS is required",
+    secret: true,
+    parse: optional(token),
+  },
+  chatwootAccountTokens: {
+    name: 'CHATWOOT_ACCOUNT_TOKENS',
+    default: '',
+    example: '{"1":"<token>","2":"<token>"}',
+    meaning: 'Access tokens of single accounts: a JSON object from account id to token',
+    secret: true,
+    parse: accountTokens,
+  },
+  host: { name: 'HOST', default: '127.0.0.1', example: '0.0.0.0', meaning: 'Address to listen on', parse: hostName },
+  port: {
+    name: 'PORT',
+    default: '8080',
+    meaning: 'Port to listen on; 0 takes a free one',
+    parse: integer(0, 65_535),
+  },
+  clientsFile: {
+    name: 'CLIENTS_FILE',
+    default: '',
+    example: '/etc/backscroll/clients.json',
+    meaning: 'Path of the clients file (JSON): who may read what, by hashes of keys',
+    parse: optional((path) => path),
+  },
+  clientKeys: {
+    name: 'CLIENT_KEYS',
+    default: '',
+    example: 'crm=<key>,reports=<key>',
+    meaning: 'Clients that may read everything, as `name=key,name=key`; keys of at least 16 characters',
+    secret: true,
+    parse: clientKeys,
+  },
+  allowAnonymous: {
+    name: 'ALLOW_ANONYMOUS',
+    default: 'false',
+    example: 'true',
+    meaning: '`true` lets callers without a key read everything. Without clients nothing starts unless this says so',
+    parse: boolean,
+  },
+  trustProxy: {
+    name: 'TRUST_PROXY',
+    default: 'false',
+    example: '10.0.0.0/8,127.0.0.1',
+    meaning:
+      'Whose `X-Forwarded-For` to believe: addresses and networks (also `loopback`, `linklocal`, `uniquelocal`), a number of hops, or `true` for everyone',
+    parse: trustedProxies,
+  },
+  rateLimit: {
+    name: 'RATE_LIMIT',
+    default: '600/1m',
+    meaning: 'Requests that each client may send, where the clients file says nothing else',
+    parse: rate,
+  },
+  cacheMemoryBytes: {
+    name: 'CACHE_MEMORY',
+    default: '256mb',
+    meaning: 'Memory that cached messages may take',
+    parse: size('1mb', '64gb'),
+  },
+  tailMaxAgeMs: {
+    name: 'TAIL_MAX_AGE',
+    default: '1s',
+    meaning: 'Age that the newest messages may reach',
+    parse: duration('0s', '1m'),
+  },
+  metaMaxAgeMs: {
+    name: 'META_MAX_AGE',
+    default: '10s',
+    meaning: 'Age that `meta` (contact, assignee, labels) may reach',
+    parse: duration('0s', '1h'),
+  },
+  historyMaxAgeMs: {
+    name: 'HISTORY_MAX_AGE',
+    default: '15m',
+    meaning: 'Age that the content of old messages may reach',
+    parse: duration('0s', '7d'),
+  },
+  staleIfErrorMs: {
+    name: 'STALE_IF_ERROR',
+    default: '1h',
+    meaning: 'How much older answers may be while Chatwoot fails',
+    parse: duration('0s', '7d'),
+  },
+  settleMs: {
+    name: 'SETTLE',
+    default: '2m',
+    meaning: 'Time after which Chatwoot has surely committed an id that it handed out',
+    parse: duration('1s', '1h'),
+  },
+  upstreamConnections: {
+    name: 'UPSTREAM_CONNECTIONS',
+    default: '16',
+    meaning: 'Connections to Chatwoot at most',
+    parse: integer(1, 256),
+  },
+  upstreamTimeoutMs: {
+    name: 'UPSTREAM_TIMEOUT',
+    default: '10s',
+    meaning: 'Time that one read from Chatwoot may take',
+    parse: duration('100ms', '2m'),
+  },
+  upstreamRate: {
+    name: 'UPSTREAM_RATE',
+    default: '2400/1m',
+    meaning: 'Reads from Chatwoot at most; Chatwoot itself refuses more than 3000 a minute from one address',
+    parse: rate,
+  },
+  upstreamBodyMaxBytes: {
+    name: 'UPSTREAM_BODY_MAX',
+    default: '32mb',
+    meaning: 'Size that one answer of Chatwoot may have',
+    parse: size('64kb', '256mb'),
+  },
+  shutdownTimeoutMs: {
+    name: 'SHUTDOWN_TIMEOUT',
+    default: '10s',
+    meaning: 'Time that running requests get to end when the program is told to stop',
+    parse: duration('0s', '5m'),
+  },
+  history: {
+    name: 'HISTORY',
+    default: 'proved',
+    meaning: '`proved` answers what follows from earlier reads; `exact` only what was asked in the same form before',
+    parse: oneOf('proved', 'exact'),
+  },
+  shadowRate: {
+    name: 'SHADOW_RATE',
+    default: '0.001',
+    meaning: 'Share of the cached answers that are compared with Chatwoot afterwards, 0 to 1',
+    parse: share,
+  },
+  logLevel: {
+    name: 'LOG_LEVEL',
+    default: 'info',
+    meaning: '`fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`',
+    parse: oneOf('fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'),
+  },
+} satisfies Readonly<Record<string, Setting<unknown>>>;
+
+type Settings = { readonly [Field in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[Field]['parse']> };
+
+export interface Config extends Settings {
+  /** All clients as they were at start. A reload asks `loadRegistry` for another and leaves this one alone. */
+  readonly clients: ClientRegistry;
+}
+
+/**
+ * Reads the settings and the files that they name.
+ * @throws ConfigError with every problem there is.
+ */
+export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readFileSync): Config {
+  const problems: string[] = [];
+  const given = new Set<string>();
+  const settings: Partial<Settings> = {};
+  for (const [field, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
+    try {
+      const text = textOf(setting, env, readFile);
+      if (text !== '') given.add(setting.name);
+      Object.assign(settings, { [field]: setting.parse(text === '' ? setting.default : text) });
+    } catch (error) {
+      if (!(error instanceof Unacceptable)) throw error;
+      // What was set and is wrong must not be reported as missing too.
+      given.add(setting.name);
+      problems.push(...error.problems.map((problem) => `${setting.name} ${problem}, for example ${exampleOf(setting)}`));
+    }
+  }
+  problems.push(...missing(given, settings));
+
+  const sources = { clientKeys: settings.clientKeys ?? [], clientsFile: settings.clientsFile };
+  const read = loadRegistry({ ...sources, allowAnonymous: settings.allowAnonymous ?? false }, readFile);
+  if (read.kind === 'problems') problems.push(...read.problems.map((problem) => `CLIENTS_FILE: ${problem}`));
+  if (problems.length > 0 || read.kind === 'problems' || !isComplete(settings)) throw new ConfigError(problems);
+  return Object.freeze({ ...settings, clients: read.registry });
+}
+
+/** The settings as a Markdown table for people. */
+export function settingsTable(): string {
+  const rows = Object.values<Setting<unknown>>(SETTINGS).map((setting) => {
+    const file = setting.secret ? `. Also as \`${setting.name}_FILE\`, the path of a file that holds it` : '';
+    const preset = setting.default === '' ? '' : `\`${setting.default}\``;
+    return ['', `\`${setting.name}\``, preset, `${setting.meaning}${file}`, ''].join(' | ').trim();
+  });
+  return ['| name | default | meaning |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+function exampleOf(setting: Setting<unknown>): string {
+  return `${setting.name}=${setting.example ?? setting.default}`;
+}
+
+/** The text of a setting from its variable or its file; blank where it is not set. @throws Unacceptable */
+function textOf(setting: Setting<unknown>, env: NodeJS.ProcessEnv, readFile: ReadFile): string {
+  const text = env[setting.name]?.trim() ?? '';
+  const path = setting.secret ? (env[`${setting.name}_FILE`]?.trim() ?? '') : '';
+  if (path === '') return text;
+  if (text !== '') throw new Unacceptable(`and ${setting.name}_FILE are both set: keep one`);
+  let content: string;
+  try {
+    content = readFile(path, 'utf8').replace(/[\r\n]+$/, '');
+  } catch (error) {
+    throw new Unacceptable(`is in a file, ${setting.name}_FILE, that cannot be read (${errorCode(error)})`);
+  }
+  if (content.trim() === '') throw new Unacceptable(`is in a file, ${setting.name}_FILE, that is empty`);
+  return content;
+}
+
+function isComplete(settings: Partial<Settings>): settings is Settings {
+  return Object.keys(SETTINGS).every((field) => field in settings);
+}
+
+/** What is missing although no single setting is wrong. */
+function missing(given: ReadonlySet<string>, settings: Partial<Settings>): string[] {
+  const problems: string[] = [];
+  if (!given.has('CHATWOOT_API_TOKEN') && !given.has('CHATWOOT_ACCOUNT_TOKENS')) {
+    problems.push(
+      `CHATWOOT_API_TOKEN or CHATWOOT_ACCOUNT_TOKENS is required, for example ${exampleOf(SETTINGS.chatwootApiToken)} ` +
+        `or ${exampleOf(SETTINGS.chatwootAccountTokens)}`,
+    );
+  }
+  if (!given.has('CLIENTS_FILE') && !given.has('CLIENT_KEYS') && settings.allowAnonymous === false) {
+    problems.push(
+      `CLIENTS_FILE or CLIENT_KEYS is required, for example ${exampleOf(SETTINGS.clientKeys)}: ` +
+        'without clients anybody could read everything, which only ALLOW_ANONYMOUS=true permits',
+    );
+  }
+  return problems;
+}
+
+function optional<T>(parse: (text: string) => T): (text: string) => T | undefined {
+  return (text) => (text === '' ? undefined : parse(text));
+}
+
+function baseUrl(text: string): string {
+  if (text === '') throw new Unacceptable('is required');
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:\/\//i.test(text)) throw new Unacceptable('is not a URL that begins with http:// or https://');
+  const problems: string[] = [];
+  if (url.username !== '' || url.password !== '') problems.push('must not hold credentials');
+  // An empty query or fragment leaves no trace in the parsed URL.
+  if (text.includes('?')) problems.push('must not have a query');
+  if (text.includes('#')) problems.push('must not have a fragment');
+  if (problems.length > 0) throw new Unacceptable(...problems);
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+function token(text: string): string {
+  if (!TOKEN.test(text)) throw new Unacceptable(TOKEN_PROBLEM);
+  return text;
+}
+
+function accountTokens(text: string): ReadonlyMap<number, string> {
+  if (text === '') return new Map();
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the text around the fault.
+    throw new Unacceptable('is not JSON');
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Unacceptable('must be a JSON object');
+  const entries = Object.entries(json);
+  const problems = entries.flatMap(([account, value]: [string, unknown]) => {
+    // The key is not shown: a map the wrong way round has its tokens here.
+    if (!/^[1-9]\d{0,14}$/.test(account)) return 'must have account ids, whole numbers from 1 up, as its keys';
+    return typeof value === 'string' && TOKEN.test(value) ? [] : `has a token for account ${account} that ${TOKEN_PROBLEM}`;
+  });
+  if (entries.length === 0) problems.push('must hold at least one account');
+  if (problems.length > 0) throw new Unacceptable(...new Set(problems));
+  return new Map(entries.map(([account, value]) => [Number(account), String(value)]));
+}
+
+function clientKeys(text: string) {
+  if (text === '') return [];
+  const read = parseClientKeys(text);
+  if (read.kind === 'problems') throw new Unacceptable(...read.problems);
+  return read.clients;
+}
+
+function hostName(text: string): string {
+  if (isIP(text) === 0 && !/^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(text)) {
+    throw new Unacceptable('must be an address or a host name, without a port');
+  }
+  return text;
+}
+
+function boolean(text: string): boolean {
+  if (text !== 'true' && text !== 'false') throw new Unacceptable('must be true or false');
+  return text === 'true';
+}
+
+/** In the form that fastify's `trustProxy` takes. */
+function trustedProxies(text: string): boolean | number | string {
+  if (text === 'true' || text === 'false') return text === 'true';
+  if (/^\d{1,2}$/.test(text)) return Number(text);
+  const networks = text.split(',').map((network) => network.trim());
+  if (!networks.every(isNetwork)) throw new Unacceptable('must be true, false, a number of hops, or addresses and networks');
+  return networks.join(',');
+}
+
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) >= 1 && Number(bits) <= (version === 4 ? 32 : 128));
+}
+
+function integer(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : NaN;
+    if (!(value >= min && value <= max)) throw new Unacceptable(`must be a whole number from ${min} to ${max}`);
+    return value;
+  };
+}
+
+function share(text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (!(value >= 0 && value <= 1)) throw new Unacceptable('must be a number from 0 to 1');
+  return value;
+}
+
+function duration(min: ms.StringValue, max: ms.StringValue): (text: string) => number {
+  const [minMs, maxMs] = [ms(min), ms(max)];
+  return (text) => {
+    const value = parseDuration(text);
+    if (value === null) throw new Unacceptable('must be a duration with its unit (ms, s, m, h, d)');
+    if (value < minMs || value > maxMs) throw new Unacceptable(`must be from ${min} to ${max}`);
+    return value;
+  };
+}
+
+function size(min: string, max: string): (text: string) => number {
+  const [minBytes, maxBytes] = [bytes.parse(min) ?? NaN, bytes.parse(max) ?? NaN];
+  return (text) => {
+    // The library reads the leading digits of anything.
+    const value = /^\d+(\.\d+)? ?(b|kb|mb|gb)$/i.test(text) ? bytes.parse(text) : null;
+    if (value === null) throw new Unacceptable('must be a size with its unit (b, kb, mb, gb)');
+    if (!(value >= minBytes && value <= maxBytes)) throw new Unacceptable(`must be from ${min} to ${max}`);
+    return value;
+  };
+}
+
+function rate(text: string): Rate {
+  const value = parseRate(text);
+  if (value === null) throw new Unacceptable('must be a count of 1 to 1000000 in 1s to 1d');
+  return value;
+}
+
+function oneOf<const Word extends string>(...words: readonly Word[]): (text: string) => Word {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (found === undefined) throw new Unacceptable(`must be one of ${words.join(', ')}`);
+    return found;
+  };
+}

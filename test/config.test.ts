@@ -1,0 +1,360 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterAll, describe, expect, test } from 'vitest';
+import { ConfigError, loadConfig, settingsTable } from '../src/config.ts';
+
+const NAMES = [
+  'CHATWOOT_URL',
+  'CHATWOOT_API_TOKEN',
+  'CHATWOOT_ACCOUNT_TOKENS',
+  'HOST',
+  'PORT',
+  'CLIENTS_FILE',
+  'CLIENT_KEYS',
+  'ALLOW_ANONYMOUS',
+  'TRUST_PROXY',
+  'RATE_LIMIT',
+  'CACHE_MEMORY',
+  'TAIL_MAX_AGE',
+  'META_MAX_AGE',
+  'HISTORY_MAX_AGE',
+  'STALE_IF_ERROR',
+  'SETTLE',
+  'UPSTREAM_CONNECTIONS',
+  'UPSTREAM_TIMEOUT',
+  'UPSTREAM_RATE',
+  'UPSTREAM_BODY_MAX',
+  'SHUTDOWN_TIMEOUT',
+  'HISTORY',
+  'SHADOW_RATE',
+  'LOG_LEVEL',
+];
+const TOKEN = 'planted-token-0001';
+const KEY = 'planted-key-of-crm';
+const base = { CHATWOOT_URL: 'https://chat.example.com', CHATWOOT_API_TOKEN: TOKEN, CLIENT_KEYS: `crm=${KEY}` };
+const noFiles = (path: string): string => {
+  throw Object.assign(new Error(`ENOENT: '${path}'`), { code: 'ENOENT' });
+};
+
+const files = (contents: Record<string, string>) => (path: string) => contents[path] ?? noFiles(path);
+
+/** Stands in for files whose names are their contents. */
+const echo = (path: string) => (path.includes('=') ? path : noFiles(path));
+
+function problemsOf(env: NodeJS.ProcessEnv, readFile: (path: string) => string = noFiles): readonly string[] {
+  try {
+    loadConfig(env, readFile);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+}
+
+describe('settings', () => {
+  test('have their defaults', () => {
+    const { clients, clientKeys, ...config } = loadConfig(base, noFiles);
+    expect(clients.clients.map(({ name }) => name)).toEqual(['crm']);
+    expect(clientKeys).toEqual(clients.clients);
+    expect(config).toEqual({
+      chatwootUrl: 'https://chat.example.com',
+      chatwootApiToken: TOKEN,
+      chatwootAccountTokens: new Map(),
+      host: '127.0.0.1',
+      port: 8080,
+      clientsFile: undefined,
+      allowAnonymous: false,
+      trustProxy: false,
+      rateLimit: { max: 600, windowMs: 60_000 },
+      cacheMemoryBytes: 256 * 1024 * 1024,
+      tailMaxAgeMs: 1_000,
+      metaMaxAgeMs: 10_000,
+      historyMaxAgeMs: 900_000,
+      staleIfErrorMs: 3_600_000,
+      settleMs: 120_000,
+      upstreamConnections: 16,
+      upstreamTimeoutMs: 10_000,
+      upstreamRate: { max: 2_400, windowMs: 60_000 },
+      upstreamBodyMaxBytes: 32 * 1024 * 1024,
+      shutdownTimeoutMs: 10_000,
+      history: 'proved',
+      shadowRate: 0.001,
+      logLevel: 'info',
+    });
+  });
+
+  test('are not affected by blank or unknown variables', () => {
+    expect(
+      loadConfig({ ...base, PORT: ' ', HOST: '', CLIENTS_FILE: '', CHATWOOT_API_TOKEN_FILE: '', PORTS: 'x' }, noFiles).port,
+    ).toBe(8080);
+  });
+
+  test.each<[string, string, string, unknown]>([
+    ['CHATWOOT_URL', 'http://10.0.0.1:3000', 'chatwootUrl', 'http://10.0.0.1:3000'],
+    ['CHATWOOT_URL', 'HTTPS://Chat.Example.com:443/', 'chatwootUrl', 'https://chat.example.com'],
+    ['CHATWOOT_URL', 'https://chat.example.com/support//', 'chatwootUrl', 'https://chat.example.com/support'],
+    ['CHATWOOT_API_TOKEN', ' abc ', 'chatwootApiToken', 'abc'],
+    [
+      'CHATWOOT_ACCOUNT_TOKENS',
+      '{"1":"a","23":"b"}',
+      'chatwootAccountTokens',
+      new Map([
+        [1, 'a'],
+        [23, 'b'],
+      ]),
+    ],
+    ['HOST', '::', 'host', '::'],
+    ['HOST', 'proxy.internal', 'host', 'proxy.internal'],
+    ['PORT', '0', 'port', 0],
+    ['PORT', '65535', 'port', 65_535],
+    ['ALLOW_ANONYMOUS', 'true', 'allowAnonymous', true],
+    ['TRUST_PROXY', 'true', 'trustProxy', true],
+    ['TRUST_PROXY', '2', 'trustProxy', 2],
+    ['TRUST_PROXY', 'loopback, 10.0.0.0/8 ,::1,fd00::/8', 'trustProxy', 'loopback,10.0.0.0/8,::1,fd00::/8'],
+    ['RATE_LIMIT', '5/1s', 'rateLimit', { max: 5, windowMs: 1_000 }],
+    ['CACHE_MEMORY', '1mb', 'cacheMemoryBytes', 1_048_576],
+    ['CACHE_MEMORY', '1.5 GB', 'cacheMemoryBytes', 1_610_612_736],
+    ['TAIL_MAX_AGE', '0s', 'tailMaxAgeMs', 0],
+    ['TAIL_MAX_AGE', '60s', 'tailMaxAgeMs', 60_000],
+    ['META_MAX_AGE', '1h', 'metaMaxAgeMs', 3_600_000],
+    ['HISTORY_MAX_AGE', '7d', 'historyMaxAgeMs', 604_800_000],
+    ['STALE_IF_ERROR', '7d', 'staleIfErrorMs', 604_800_000],
+    ['SETTLE', '1s', 'settleMs', 1_000],
+    ['UPSTREAM_CONNECTIONS', '1', 'upstreamConnections', 1],
+    ['UPSTREAM_TIMEOUT', '100ms', 'upstreamTimeoutMs', 100],
+    ['UPSTREAM_RATE', '1/1s', 'upstreamRate', { max: 1, windowMs: 1_000 }],
+    ['UPSTREAM_BODY_MAX', '64kb', 'upstreamBodyMaxBytes', 65_536],
+    ['SHUTDOWN_TIMEOUT', '0s', 'shutdownTimeoutMs', 0],
+    ['HISTORY', 'exact', 'history', 'exact'],
+    ['SHADOW_RATE', '1', 'shadowRate', 1],
+    ['SHADOW_RATE', '0', 'shadowRate', 0],
+    ['LOG_LEVEL', 'silent', 'logLevel', 'silent'],
+  ])('%s=%s gives %s', (name, text, field, value) => {
+    expect(loadConfig({ ...base, [name]: text }, noFiles)).toHaveProperty(field, value);
+  });
+
+  const URL_SHAPE = 'is not a URL that begins with http:// or https://';
+  const DURATION = 'must be a duration with its unit (ms, s, m, h, d)';
+  const SIZE = 'must be a size with its unit (b, kb, mb, gb)';
+  const RATE = 'must be a count of 1 to 1000000 in 1s to 1d';
+  const PROXIES = 'must be true, false, a number of hops, or addresses and networks';
+
+  test.each<[string, string, string]>([
+    ['CHATWOOT_URL', '', 'is required'],
+    ['CHATWOOT_URL', 'chat.example.com', URL_SHAPE],
+    ['CHATWOOT_URL', 'https:chat.example.com', URL_SHAPE],
+    ['CHATWOOT_URL', 'https://', URL_SHAPE],
+    ['CHATWOOT_URL', 'ftp://chat.example.com', URL_SHAPE],
+    ['CHATWOOT_URL', 'https://u:planted@chat.example.com', 'must not hold credentials'],
+    ['CHATWOOT_URL', 'https://chat.example.com?', 'must not have a query'],
+    ['CHATWOOT_URL', 'https://chat.example.com/?token=planted', 'must not have a query'],
+    ['CHATWOOT_URL', 'https://chat.example.com/#', 'must not have a fragment'],
+    ['CHATWOOT_API_TOKEN', 'planted token', 'is not 1 to 4096 visible ASCII characters without spaces'],
+    ['CHATWOOT_API_TOKEN', 'planted\r\nx: y', 'is not 1 to 4096 visible ASCII characters without spaces'],
+    ['CHATWOOT_ACCOUNT_TOKENS', 'planted', 'is not JSON'],
+    ['CHATWOOT_ACCOUNT_TOKENS', '["planted"]', 'must be a JSON object'],
+    ['CHATWOOT_ACCOUNT_TOKENS', 'null', 'must be a JSON object'],
+    ['CHATWOOT_ACCOUNT_TOKENS', '{}', 'must hold at least one account'],
+    ['CHATWOOT_ACCOUNT_TOKENS', '{"planted":"1"}', 'must have account ids, whole numbers from 1 up, as its keys'],
+    ['CHATWOOT_ACCOUNT_TOKENS', '{"01":"planted"}', 'must have account ids, whole numbers from 1 up, as its keys'],
+    [
+      'CHATWOOT_ACCOUNT_TOKENS',
+      '{"1":2}',
+      'has a token for account 1 that is not 1 to 4096 visible ASCII characters without spaces',
+    ],
+    [
+      'CHATWOOT_ACCOUNT_TOKENS',
+      '{"1":""}',
+      'has a token for account 1 that is not 1 to 4096 visible ASCII characters without spaces',
+    ],
+    ['HOST', 'http://0.0.0.0', 'must be an address or a host name, without a port'],
+    ['HOST', '0.0.0.0:80', 'must be an address or a host name, without a port'],
+    ['PORT', '-1', 'must be a whole number from 0 to 65535'],
+    ['PORT', '65536', 'must be a whole number from 0 to 65535'],
+    ['PORT', '80.5', 'must be a whole number from 0 to 65535'],
+    ['PORT', '0x50', 'must be a whole number from 0 to 65535'],
+    ['CLIENT_KEYS', 'crm=planted', 'entry 1 has a key of fewer than 16 characters'],
+    ['ALLOW_ANONYMOUS', 'yes', 'must be true or false'],
+    ['TRUST_PROXY', 'nginx', PROXIES],
+    ['TRUST_PROXY', '10.0.0.0/33', PROXIES],
+    ['TRUST_PROXY', '10.0.0.0/0', PROXIES],
+    ['TRUST_PROXY', '10.0.0.0/8/8', PROXIES],
+    ['TRUST_PROXY', '10.0.0.0/', PROXIES],
+    ['TRUST_PROXY', '10.0.0.1,', PROXIES],
+    ['RATE_LIMIT', '600', RATE],
+    ['RATE_LIMIT', '0/1m', RATE],
+    ['CACHE_MEMORY', '256', SIZE],
+    ['CACHE_MEMORY', '-1mb', SIZE],
+    ['CACHE_MEMORY', '10 elephants', SIZE],
+    ['CACHE_MEMORY', '1kb', 'must be from 1mb to 64gb'],
+    ['CACHE_MEMORY', '65gb', 'must be from 1mb to 64gb'],
+    ['TAIL_MAX_AGE', '1', DURATION],
+    ['TAIL_MAX_AGE', '-1s', DURATION],
+    ['TAIL_MAX_AGE', 'soon', DURATION],
+    ['TAIL_MAX_AGE', '61s', 'must be from 0s to 1m'],
+    ['META_MAX_AGE', '61m', 'must be from 0s to 1h'],
+    ['HISTORY_MAX_AGE', '8d', 'must be from 0s to 7d'],
+    ['STALE_IF_ERROR', '8d', 'must be from 0s to 7d'],
+    ['SETTLE', '0s', 'must be from 1s to 1h'],
+    ['UPSTREAM_CONNECTIONS', '0', 'must be a whole number from 1 to 256'],
+    ['UPSTREAM_CONNECTIONS', '257', 'must be a whole number from 1 to 256'],
+    ['UPSTREAM_TIMEOUT', '99ms', 'must be from 100ms to 2m'],
+    ['UPSTREAM_RATE', '2400 per minute', RATE],
+    ['UPSTREAM_BODY_MAX', '63kb', 'must be from 64kb to 256mb'],
+    ['UPSTREAM_BODY_MAX', '257mb', 'must be from 64kb to 256mb'],
+    ['SHUTDOWN_TIMEOUT', '6m', 'must be from 0s to 5m'],
+    ['HISTORY', 'all', 'must be one of proved, exact'],
+    ['SHADOW_RATE', '1.1', 'must be a number from 0 to 1'],
+    ['SHADOW_RATE', '-0.1', 'must be a number from 0 to 1'],
+    ['LOG_LEVEL', 'INFO', 'must be one of fatal, error, warn, info, debug, trace, silent'],
+  ])('%s=%s: %s', (name, text, problem) => {
+    const problems = problemsOf({ ...base, [name]: text });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`, for example ${name}=.+`));
+    expect(problems[0]?.startsWith(`${name} ${problem}, for example `)).toBe(true);
+  });
+});
+
+describe('what must be set', () => {
+  test('is told all at once', () => {
+    const problems = problemsOf({ PORT: 'x', HISTORY: 'y' });
+    expect(problems.map((problem) => problem.split(' ')[0])).toEqual([
+      'CHATWOOT_URL',
+      'PORT',
+      'HISTORY',
+      'CHATWOOT_API_TOKEN',
+      'CLIENTS_FILE',
+    ]);
+    expect(problems[3]).toMatch(/^CHATWOOT_API_TOKEN or CHATWOOT_ACCOUNT_TOKENS is required, for example CHATWOOT_API_TOKEN=/);
+    expect(problems[4]).toMatch(
+      /^CLIENTS_FILE or CLIENT_KEYS is required, for example CLIENT_KEYS=.*ALLOW_ANONYMOUS=true permits$/,
+    );
+  });
+
+  test('is in the message of the error, a line each', () => {
+    expect(() => loadConfig({ ...base, PORT: 'x', HISTORY: 'y' }, noFiles)).toThrow(/\n {2}PORT .*\n {2}HISTORY /);
+  });
+
+  test('one of the two kinds of tokens is enough', () => {
+    const { CHATWOOT_API_TOKEN: _, ...rest } = base;
+    expect(loadConfig({ ...rest, CHATWOOT_ACCOUNT_TOKENS: '{"1":"a"}' }, noFiles).chatwootApiToken).toBeUndefined();
+  });
+
+  test('is not reported as missing where it is there and wrong', () => {
+    expect(problemsOf({ ...base, CHATWOOT_API_TOKEN: 'a b', CLIENT_KEYS: 'x' })).toHaveLength(2);
+    expect(problemsOf({ ...base, CLIENT_KEYS: '', ALLOW_ANONYMOUS: 'maybe' })).toHaveLength(1);
+  });
+
+  test('are clients, unless ALLOW_ANONYMOUS says that anybody may read', () => {
+    const { CLIENT_KEYS: _, ...rest } = base;
+    expect(problemsOf(rest)).toHaveLength(1);
+    expect(problemsOf({ ...rest, ALLOW_ANONYMOUS: 'false' })).toHaveLength(1);
+    const { clients } = loadConfig({ ...rest, ALLOW_ANONYMOUS: 'true' }, noFiles);
+    expect(clients.clients).toEqual([]);
+    expect(clients.anonymous?.clientName).toBe('anonymous');
+    expect(loadConfig(base, noFiles).clients.anonymous).toBeNull();
+  });
+});
+
+describe('secrets', () => {
+  test('may stand in files, whose last newline does not count', () => {
+    const config = loadConfig(
+      {
+        CHATWOOT_URL: base.CHATWOOT_URL,
+        CHATWOOT_API_TOKEN_FILE: '/token',
+        CHATWOOT_ACCOUNT_TOKENS_FILE: '/tokens',
+        CLIENT_KEYS_FILE: '/keys',
+      },
+      files({ '/token': `${TOKEN}\r\n`, '/tokens': '{"1":"a"}\n', '/keys': `crm=${KEY}\n` }),
+    );
+    expect(config.chatwootApiToken).toBe(TOKEN);
+    expect(config.chatwootAccountTokens).toEqual(new Map([[1, 'a']]));
+    expect(config.clients.find(KEY, 0)?.name).toBe('crm');
+  });
+
+  test.each(['CHATWOOT_API_TOKEN', 'CHATWOOT_ACCOUNT_TOKENS', 'CLIENT_KEYS'])(
+    '%s in both places, nowhere, or empty is a problem',
+    (name) => {
+      const rest = { ...base, CHATWOOT_ACCOUNT_TOKENS: '{"1":"a"}' };
+      const path = { ...rest, [name]: '', [`${name}_FILE`]: '/planted' };
+      expect(problemsOf({ ...rest, [`${name}_FILE`]: '/planted' })[0]).toMatch(`${name} and ${name}_FILE are both set: keep one`);
+      expect(problemsOf(path)).toEqual([
+        expect.stringMatching(`^${name} is in a file, ${name}_FILE, that cannot be read \\(ENOENT\\), for example `),
+      ]);
+      expect(problemsOf(path, files({ '/planted': ' \n' }))).toEqual([
+        expect.stringMatching(`^${name} is in a file, ${name}_FILE, that is empty, for example `),
+      ]);
+    },
+  );
+
+  test('are shown in no problem, wherever they were put', () => {
+    const spelled = fc.constantFrom(
+      TOKEN,
+      `${TOKEN} `,
+      `${TOKEN} x`,
+      `a=${TOKEN}`,
+      `${TOKEN}=a`,
+      `{"1":"${TOKEN} "}`,
+      `{"${TOKEN}":1}`,
+      `{${TOKEN}`,
+    );
+    const url = fc.constantFrom(`https://${TOKEN}@host`, `https://host?${TOKEN}`, TOKEN);
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.constantFrom(...NAMES, ...NAMES.map((name) => `${name}_FILE`)), fc.oneof(spelled, url)),
+        (env) => {
+          expect(problemsOf({ ...env, PORT: 'x' }, echo).join('\n')).not.toContain('planted');
+        },
+      ),
+    );
+  });
+});
+
+describe('CLIENTS_FILE', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'backscroll-config-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'clients.json');
+  const sha256 = createHash('sha256').update('key of reports').digest('hex');
+
+  test('is read at start, from the disk', () => {
+    writeFileSync(path, JSON.stringify({ clients: [{ name: 'reports', keys: [{ sha256 }], scope: '*' }] }));
+    const config = loadConfig({ ...base, CLIENTS_FILE: path });
+    expect(config.clientsFile).toBe(path);
+    expect(config.clientKeys.map(({ name }) => name)).toEqual(['crm']);
+    expect(config.clients.find('key of reports', 0)?.name).toBe('reports');
+    expect(config.clients.find(KEY, 0)?.name).toBe('crm');
+  });
+
+  test('has its problems told with those of the settings', () => {
+    expect(problemsOf({ ...base, PORT: 'x', CLIENTS_FILE: path }, () => '{"clients":[{"name":"","keys":[]}]}')).toEqual([
+      expect.stringMatching(/^PORT /),
+      'CLIENTS_FILE: /clients/0/scope is missing',
+      expect.stringMatching(/^CLIENTS_FILE: \/clients\/0\/name must be /),
+      expect.stringMatching(/^CLIENTS_FILE: \/clients\/0\/keys must be /),
+    ]);
+  });
+
+  test('that cannot be read is a problem', () => {
+    expect(problemsOf({ ...base, CLIENTS_FILE: join(folder, 'none.json') })).toEqual([
+      'CLIENTS_FILE: cannot be read (ENOENT); it names a file, such as /etc/backscroll/clients.json',
+    ]);
+  });
+});
+
+describe('settingsTable', () => {
+  const lines = settingsTable().split('\n');
+
+  test('has three cells in each line, and every variable', () => {
+    for (const line of lines) expect(line.split('|')).toHaveLength(5);
+    expect(lines.slice(2).map((line) => line.split('`')[1])).toEqual(NAMES);
+  });
+
+  test('says defaults and files of secrets', () => {
+    expect(lines).toContain('| `PORT` | `8080` | Port to listen on; 0 takes a free one |');
+    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(3);
+    expect(lines.find((line) => line.startsWith('| `CHATWOOT_URL`'))).toMatch(/^\| `CHATWOOT_URL` \| {2}\| Where/);
+  });
+});
