@@ -1,0 +1,114 @@
+// Who exists and who may read what: accounts, users, tokens, sessions (contract 2.1, 2.2).
+
+/** A user's place in one account. An agent reads the conversations of its inboxes and teams, here simply listed by display id. */
+export type Membership =
+  | { readonly role: 'administrator' }
+  | { readonly role: 'agent'; readonly reads: 'all' | ReadonlySet<number> };
+
+/** A user with a place in any number of accounts. */
+export interface FakeUser {
+  readonly id: number;
+  readonly name: string;
+  readonly email: string;
+  readonly pubsubToken: string;
+}
+
+/** A devise_token_auth session. `expiry` is in Unix seconds. */
+export interface FakeSession {
+  readonly user: FakeUser;
+  readonly accessToken: string;
+  readonly client: string;
+  readonly uid: string;
+  readonly expiry: number;
+  /** What follows `Authorization: Bearer`. */
+  readonly bearer: string;
+}
+
+/** Owners that may not list messages: agent bots, platform apps, and nobody (contract 2.2, row 3). */
+export type TokenOwner = FakeUser | 'bot' | 'gone';
+
+/** Accounts, users and their credentials. Everything can change at any time, without an event (contract 6.3). */
+export class Directory {
+  readonly #memberships = new Map<number, Map<number, Membership>>();
+  readonly #suspended = new Set<number>();
+  readonly #tokens = new Map<string, TokenOwner>();
+  readonly #sessions: FakeSession[] = [];
+
+  addAccount(accountId: number): void {
+    if (!this.#memberships.has(accountId)) this.#memberships.set(accountId, new Map());
+  }
+
+  removeAccount(accountId: number): void {
+    this.#memberships.delete(accountId);
+  }
+
+  hasAccount(accountId: number): boolean {
+    return this.#memberships.has(accountId);
+  }
+
+  suspend(accountId: number): void {
+    this.#suspended.add(accountId);
+  }
+
+  reinstate(accountId: number): void {
+    this.#suspended.delete(accountId);
+  }
+
+  isSuspended(accountId: number): boolean {
+    return this.#suspended.has(accountId);
+  }
+
+  /** Gives a user a place in an account, or another one than before. Adds the account when it is new. */
+  join(user: FakeUser, accountId: number, membership: Membership): void {
+    this.addAccount(accountId);
+    this.#memberships.get(accountId)?.set(user.id, membership);
+  }
+
+  leave(user: FakeUser, accountId: number): void {
+    this.#memberships.get(accountId)?.delete(user.id);
+  }
+
+  membership(user: FakeUser, accountId: number): Membership | undefined {
+    return this.#memberships.get(accountId)?.get(user.id);
+  }
+
+  /** The accounts of a user, as the profile lists them. */
+  accountsOf(user: FakeUser): readonly { readonly id: number; readonly role: Membership['role'] }[] {
+    return [...this.#memberships].flatMap(([id, members]) => {
+      const membership = members.get(user.id);
+      return membership === undefined ? [] : [{ id, role: membership.role }];
+    });
+  }
+
+  addToken(token: string, owner: TokenOwner): void {
+    this.#tokens.set(token, owner);
+  }
+
+  revokeToken(token: string): void {
+    this.#tokens.delete(token);
+  }
+
+  tokenOwner(token: string): TokenOwner | undefined {
+    return this.#tokens.get(token);
+  }
+
+  addSession(session: FakeSession): void {
+    this.#sessions.push(session);
+  }
+
+  /** The session that these three name together, or that this bearer stands for. */
+  findSession(credentials: { accessToken: string; client: string; uid: string; bearer: string }): FakeSession | undefined {
+    return this.#sessions.find(
+      (session) =>
+        (session.accessToken === credentials.accessToken &&
+          session.client === credentials.client &&
+          session.uid === credentials.uid) ||
+        session.bearer === credentials.bearer,
+    );
+  }
+
+  /** The session of this user that a `client` alone names: enough for a token's answer to leak it (contract 4). */
+  sessionOfClient(user: FakeUser, client: string): FakeSession | undefined {
+    return this.#sessions.find((session) => session.user.id === user.id && session.client === client);
+  }
+}

@@ -1,0 +1,144 @@
+// From a request to Chatwoot's answer: throttle, routing, parameters, credentials, policy, finder, in that order.
+
+import type { Answer, HeaderList } from './answer.ts';
+import {
+  badRequestAnswer,
+  jsonAnswer,
+  notAcceptableAnswer,
+  notFoundPageAnswer,
+  pumaAnswer,
+  refusalAnswer,
+  serverErrorAnswer,
+  throttledAnswer,
+} from './answer.ts';
+import { cgiHeaders } from './cgi-headers.ts';
+import type { Credentials } from './credentials.ts';
+import { authenticate, authorize, leakedSession, readCredentials } from './credentials.ts';
+import type { Directory, FakeUser } from './directory.ts';
+import type { MessageTable } from './message-table.ts';
+import type { Params } from './rails-params.ts';
+import { finderParams, requestParams } from './rails-params.ts';
+import type { LoggedRequest } from './request-log.ts';
+import type { Route } from './route.ts';
+import { route } from './route.ts';
+import { BadRequest } from './ruby-string.ts';
+import type { Throttle } from './throttle.ts';
+import { remoteIp } from './throttle.ts';
+
+/** All that an answer depends on besides the request. */
+export interface Installation {
+  readonly table: MessageTable;
+  readonly directory: Directory;
+  /** Conversations ("account/display id") that answer 500, as during a contact's deletion (contract 2.2). */
+  readonly failing: ReadonlySet<string>;
+  readonly throttle: Throttle | undefined;
+}
+
+/** Puma's longest query, in bytes (contract 1.2). */
+const QUERY_BYTES_MAX = 10_240;
+
+interface Context {
+  readonly request: LoggedRequest;
+  readonly headers: ReadonlyMap<string, string>;
+  readonly params: Params;
+  readonly installation: Installation;
+}
+
+/** The answer to a request. The table is read during this call, once and at once. */
+export function answerTo(installation: Installation, request: LoggedRequest): Answer {
+  const headers = cgiHeaders(request.rawHeaders);
+  const query = request.search.slice(1);
+  if (query.length > QUERY_BYTES_MAX) {
+    return pumaAnswer(
+      400,
+      `Puma caught this error: HTTP element QUERY_STRING is longer than the (1024 * 10) allowed length (was ${query.length})\n`,
+    );
+  }
+  if (requestAgeMs(headers.get('X_REQUEST_START'), request.at) > 30_000) {
+    return pumaAnswer(500, 'Puma caught this error: Request older than 30000ms. (Rack::Timeout::RequestExpiryError)\n');
+  }
+  const ip = remoteIp(request.peer, headers.get('X_FORWARDED_FOR'));
+  if (installation.throttle?.exceeds(ip, request.at) === true) return throttledAnswer();
+  try {
+    const target = route(request.path);
+    if (target.action === 'none' || (request.method !== 'GET' && request.method !== 'HEAD')) return notFoundPageAnswer();
+    const params = requestParams(query, { contentType: headers.get('CONTENT_TYPE') ?? '', text: request.body });
+    const context = { request, headers, params, installation };
+    return target.action === 'profile' ? profile(context) : messages(context, target);
+  } catch (error) {
+    if (error instanceof BadRequest) return badRequestAnswer();
+    throw error;
+  }
+}
+
+function messages(context: Context, target: Extract<Route, { action: 'messages' }>): Answer {
+  const { headers, params, installation } = context;
+  const { table, directory, failing } = installation;
+  const credentials = readCredentials(directory, headers, params);
+  const identity = authenticate(directory, credentials);
+  if (typeof identity === 'string') return refusalAnswer(identity, localeOf(params));
+  const { accountId, conversationId, format } = target;
+  const isFailing = failing.has(`${accountId}/${conversationId}`);
+  const exists = isFailing || table.hasConversation(accountId, conversationId);
+  const refusal = authorize(directory, identity, { accountId, conversationId, exists });
+  if (refusal !== undefined) return refusalAnswer(refusal, localeOf(params));
+  const asked = finderParams(params);
+  if (asked === undefined || isFailing) return serverErrorAnswer();
+  if (format !== 'json') return notAcceptableAnswer(format);
+  return jsonAnswer(table.body(accountId, conversationId, asked), {
+    ifNoneMatch: headers.get('IF_NONE_MATCH'),
+    ...sessionTraces(directory, credentials, identity.user),
+  });
+}
+
+/** `GET /api/v1/profile`, reduced to what names the user (contract 8). */
+function profile({ headers, params, installation: { directory } }: Context): Answer {
+  const credentials = readCredentials(directory, headers, params);
+  const identity = authenticate(directory, credentials);
+  if (typeof identity === 'string') return refusalAnswer(identity, localeOf(params));
+  const { id, name, email, pubsubToken } = identity.user;
+  const accounts = directory.accountsOf(identity.user);
+  return jsonAnswer(JSON.stringify({ id, name, email, pubsub_token: pubsubToken, accounts }), {
+    ifNoneMatch: headers.get('IF_NONE_MATCH'),
+    ...sessionTraces(directory, credentials, identity.user),
+  });
+}
+
+/** The secrets that session authentication leaves on an answer (contract 4). */
+function sessionTraces(
+  directory: Directory,
+  credentials: Credentials,
+  user: FakeUser,
+): { sessionHeaders: HeaderList; setCookie: string | undefined } {
+  const leaked = leakedSession(directory, credentials, user);
+  const setCookie = credentials.session === undefined ? undefined : '_chatwoot_session=fake; path=/; httponly; samesite=lax';
+  if (leaked === undefined) return { sessionHeaders: [], setCookie };
+  const { session, accessToken } = leaked;
+  const [client, expiry, uid] = [session.client, String(session.expiry), session.uid];
+  const bearer =
+    accessToken === session.accessToken
+      ? session.bearer
+      : Buffer.from(JSON.stringify({ 'access-token': accessToken, 'token-type': 'Bearer', client, expiry, uid })).toString(
+          'base64',
+        );
+  const sessionHeaders: HeaderList = [
+    ['access-token', accessToken ?? ''],
+    ['token-type', 'Bearer'],
+    ['client', client],
+    ['expiry', expiry],
+    ['uid', uid],
+    ['authorization', `Bearer ${bearer}`],
+  ];
+  return { sessionHeaders, setCookie };
+}
+
+function localeOf(params: Params): string {
+  const locale = params.get('locale');
+  return typeof locale === 'string' ? locale : 'en';
+}
+
+/** rack-timeout reads `t=seconds.millis` and bare milliseconds; anything else, and no header, has no age (contract 2.2). */
+function requestAgeMs(requestStart: string | undefined, nowMs: number): number {
+  const match = /^(?:t=)?(\d+)\.(\d{3})$/.exec(requestStart ?? '') ?? /^(\d+)()$/.exec(requestStart ?? '');
+  return match === null ? 0 : nowMs - Number(`${match[1]}${match[2]}`);
+}
