@@ -1,0 +1,216 @@
+// The reference trace (issue 3, item 6): what each cache reads upstream, and what it gets wrong, for the same reads.
+//
+//   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--pollers P]
+
+import { parseArgs } from 'node:util';
+import type { Query } from '../../src/timeline/query.ts';
+import { percent, printTable } from '../table.ts';
+import { Floor } from './floor.ts';
+import type { Policy } from './policies.ts';
+import {
+  Backscroll,
+  FRESHNESS,
+  MEMORY_BYTES,
+  NoCache,
+  PageCache,
+  ttlByUrl,
+  ttlOfClosedPages,
+  ttlOfSettledPages,
+} from './policies.ts';
+import { READER_KINDS, Readers, READERS, type Reader } from './readers.ts';
+import { Scores } from './scores.ts';
+import { BACKGROUND, CAUSES, LATENCY } from './upstream.ts';
+import { VirtualTime } from './virtual-time.ts';
+import { World, WORLD } from './world.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    hours: { type: 'string', default: '3' },
+    pollers: { type: 'string', default: String(READERS.pollersAtOnce) },
+  },
+});
+const seed = Number(values.seed);
+const hours = Number(values.hours);
+const pollersAtOnce = Number(values.pollers);
+const startedAt = performance.now();
+
+const START = Date.UTC(2026, 0, 15, 9);
+const time = new VirtualTime(START);
+const world = new World(seed, time);
+const none = new NoCache(world, time);
+const byPage = new PageCache('page key, closed pages', ttlOfClosedPages, world, time);
+const bySettledPage = new PageCache('page key, also short', ttlOfSettledPages, world, time);
+const backscroll = new Backscroll(world, time);
+const policies: readonly Policy[] = [
+  none,
+  new PageCache('URL key, TTL', ttlByUrl, world, time),
+  byPage,
+  bySettledPage,
+  backscroll,
+];
+const scores = new Map(policies.map((policy) => [policy, new Scores(world, policy)]));
+
+const floor = new Floor();
+
+/** The reader goes on when the slowest cache has answered: nobody asks for the next page before having this one. */
+async function ask(reader: Reader, conversationId: number, query: Query) {
+  const read = async (policy: Policy) => {
+    const askedAt = time.now;
+    const answer = await policy.read(conversationId, query);
+    scores.get(policy)!.add({ reader, conversationId, query, askedAt, answeredAt: time.now, ...answer });
+    return answer.rows;
+  };
+  const [rows] = await Promise.all([read(none), ...policies.filter((policy) => policy !== none).map(read)]);
+  floor.shown(conversationId, query, rows, time.now);
+  return rows;
+}
+
+const readers = new Readers(seed, { time, world, ask, pollersAtOnce });
+const until = START + hours * 3_600_000;
+world.start(until, readers.onIncoming);
+readers.start(until);
+await time.run();
+
+const { lengths, events } = world;
+const rowsAtStart = lengths.reduce((sum, length) => sum + length, 0);
+console.log(
+  `Reference trace: seed ${seed}, ${hours} virtual hours, ${((performance.now() - startedAt) / 1000).toFixed(1)} s of real time`,
+);
+console.log(`world    ${JSON.stringify(WORLD)}`);
+console.log(`         rows at start ${rowsAtStart}, longest conversation ${Math.max(...lengths)}, ${JSON.stringify(events)}`);
+console.log(`readers  ${JSON.stringify({ ...READERS, pollersAtOnce })}`);
+console.log(`caches   ${JSON.stringify({ ...FRESHNESS, memoryBytes: MEMORY_BYTES })}, Chatwoot ${JSON.stringify(LATENCY)}`);
+console.log('         URL key: TTL is HISTORY_MAX_AGE for history, TAIL_MAX_AGE for the newest page');
+console.log(
+  '         page key: a full `before` page with a settled cursor is kept for HISTORY_MAX_AGE, the rest for TAIL_MAX_AGE;',
+);
+console.log(
+  '         "also short": the last page of a walk, too. All page caches share concurrent reads and have endless memory',
+);
+
+const HISTORY = CAUSES.filter((cause) => cause !== 'newest');
+printTable(
+  'Client reads and upstream calls ("history" counts what is read behind answers)',
+  ['cache', 'reads: history', 'newest', 'all', 'calls: history', 'newest', 'all', 'hits: history', 'newest', 'all'],
+  policies.map((policy) => {
+    const { history, newest } = scores.get(policy)!;
+    const { upstream } = policy;
+    return [
+      policy.name,
+      history.reads,
+      newest.reads,
+      history.reads + newest.reads,
+      upstream.total('calls', HISTORY),
+      upstream.total('calls', ['newest']),
+      upstream.total('calls'),
+      percent(history.hits, history.reads),
+      percent(newest.hits, newest.reads),
+      percent(history.hits + newest.hits, history.reads + newest.reads),
+    ];
+  }),
+);
+printTable(
+  'Upstream rows, and answers against the truth',
+  ['cache', 'rows: history', 'behind', 'newest', 'all', 'wrong rows', 'old content', 'misses old row'],
+  policies.map((policy) => {
+    const { history, newest } = scores.get(policy)!;
+    const { upstream } = policy;
+    return [
+      policy.name,
+      upstream.total('rows', HISTORY),
+      upstream.total('rows', BACKGROUND),
+      upstream.total('rows', ['newest']),
+      upstream.total('rows'),
+      history.wrongRows + newest.wrongRows,
+      history.oldContent + newest.oldContent,
+      history.missesRow + newest.missesRow,
+    ];
+  }),
+);
+
+console.log(
+  `\nFloor (knowing the future, same rules of age): ${floor.newestRows} rows for newest pages, ${floor.historyRows} for history, ${floor.historyCalls} history calls`,
+);
+const ratio = (part: number, whole: number): string => (part / whole).toFixed(3);
+const behindRows = backscroll.upstream.total('rows', BACKGROUND);
+const mine = scores.get(backscroll)!;
+printTable(
+  'Ratios',
+  ['what', 'ratio', 'bound'],
+  [
+    ...[byPage, bySettledPage].flatMap((peer) => [
+      [
+        `history calls, Backscroll / ${peer.name}`,
+        ratio(backscroll.upstream.total('calls', HISTORY), peer.upstream.total('calls', HISTORY)),
+        peer === byPage ? '0.2' : '',
+      ],
+      [
+        `all rows, Backscroll / ${peer.name}`,
+        ratio(backscroll.upstream.total('rows'), peer.upstream.total('rows')),
+        peer === byPage ? '0.5' : '',
+      ],
+      [
+        `history rows, Backscroll / ${peer.name}`,
+        ratio(backscroll.upstream.total('rows', HISTORY), peer.upstream.total('rows', HISTORY)),
+        '',
+      ],
+    ]),
+    [
+      `floor: all rows, any cache / ${byPage.name}`,
+      ratio(floor.newestRows + floor.historyRows, byPage.upstream.total('rows')),
+      '',
+    ],
+    [`floor: newest rows, any cache / ${byPage.name}`, ratio(floor.newestRows, byPage.upstream.total('rows')), ''],
+    [`floor: history calls, any cache / ${byPage.name}`, ratio(floor.historyCalls, byPage.upstream.total('calls', HISTORY)), ''],
+    ['rows read behind / rows in answers to history reads', ratio(behindRows, mine.history.rows), '2'],
+    ['rows read behind / rows in all answers', ratio(behindRows, mine.history.rows + mine.newest.rows), ''],
+    [
+      'rows read behind / rows read upstream for callers',
+      ratio(behindRows, backscroll.upstream.total('rows') - behindRows),
+      '2?',
+    ],
+    [
+      'rows read behind / rows read for history callers',
+      ratio(behindRows, backscroll.upstream.total('rows', ['history', 'fill'])),
+      '',
+    ],
+  ],
+);
+printTable(
+  "Backscroll's upstream reads by reason",
+  ['reason', 'calls', 'rows', 'rows/call', 'rows known before', 'new rows', 'of these shown by a hit', 'modes'],
+  [...backscroll.upstream.tallies].map(([cause, { calls, rows, rowsKnown, rowsUsed, modes }]) => [
+    cause,
+    calls,
+    rows,
+    calls === 0 ? 0 : rows / calls,
+    percent(rowsKnown, rows),
+    rows - rowsKnown,
+    percent(rowsUsed, rows - rowsKnown),
+    [...modes].map(([mode, count]) => `${mode} ${count}`).join(', '),
+  ]),
+);
+printTable(
+  'Share of hits by reader (history reads only, poller: newest page)',
+  ['cache', ...READER_KINDS],
+  policies.map((policy) => {
+    const { byReader } = scores.get(policy)!;
+    return [
+      policy.name,
+      ...READER_KINDS.map((reader) => percent(byReader.get(reader)?.hits ?? 0, byReader.get(reader)?.reads ?? 0)),
+    ];
+  }),
+);
+printTable(
+  "Backscroll's misses of history reads by what the conversation had seen",
+  ['what', 'misses', 'share'],
+  mine.missTable(),
+);
+printTable('What the engine learnt', ['outcome', 'readings'], [...backscroll.learnt]);
+console.log(
+  `\nBackscroll holds ${backscroll.engine.size.conversations} conversations, ${(backscroll.engine.size.bytes / 2 ** 20).toFixed(1)} MiB by its own account`,
+);
+for (const policy of policies) {
+  for (const example of scores.get(policy)!.examples) console.log(`${policy.name}: ${example}`);
+}

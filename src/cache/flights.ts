@@ -1,0 +1,139 @@
+// Single flight: callers that want the same read while it is under way share it.
+//
+// The order matters. The flight is in the table before the read is sent and leaves it in the same turn in which its answer
+// is learnt, so a caller finds either the flight or what it brought, never neither. A caller that asks for "as of now" may
+// join only a read sent after it came; those that come while one is under way share the next, which is sent when it ends.
+// A failure is shared by all who wait and kept by nobody. A caller that leaves does not take the read with it; the last
+// one leaving does.
+
+export interface Flight<T> {
+  readonly promise: Promise<T>;
+  /** When the read was sent, or null while it waits for the one before it. In ms of the engine's clock. */
+  sentAt: number | null;
+  /** An invalidation came while it was under way: what it brings goes to its callers and is not stored. */
+  invalidated: boolean;
+}
+
+interface Entry<T> extends Flight<T> {
+  readonly abort: AbortController;
+  waiters: number;
+}
+
+/** Sends the read; `flight` tells when it was sent and whether its result may be stored. */
+export type Send<T> = (signal: AbortSignal, flight: Flight<T>) => Promise<T>;
+
+export class Flights<T> {
+  readonly #current = new Map<string, Entry<T>>();
+  readonly #next = new Map<string, Entry<T>>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get size(): number {
+    return this.#current.size + this.#next.size;
+  }
+
+  /**
+   * Joins the read under this key or sends it. `shared` is true for all but the caller that caused it.
+   * @param asOf join only reads sent at or after this moment (ms).
+   * @param signal the caller going away; the promise then rejects with its reason.
+   */
+  join(
+    key: string,
+    send: Send<T>,
+    { asOf = -Infinity, signal }: { asOf?: number; signal?: AbortSignal | undefined } = {},
+  ): { result: Promise<T>; shared: boolean } {
+    const current = this.#current.get(key);
+    let entry: Entry<T>;
+    let shared = true;
+    if (current === undefined) {
+      entry = this.#start(key, send, Promise.resolve());
+      this.#current.set(key, entry);
+      shared = false;
+    } else if (current.sentAt === null || current.sentAt >= asOf) {
+      entry = current;
+    } else {
+      const next = this.#next.get(key);
+      entry = next ?? this.#start(key, send, settled(current.promise));
+      if (next === undefined) this.#next.set(key, entry);
+      shared = next !== undefined;
+    }
+    return { result: this.#wait(key, entry, signal), shared };
+  }
+
+  /** The reads under way under keys for which `concerns` holds bring nothing that may be stored. */
+  invalidate(concerns: (key: string) => boolean): void {
+    for (const flights of [this.#current, this.#next]) {
+      for (const [key, entry] of flights) if (concerns(key) && entry.sentAt !== null) entry.invalidated = true;
+    }
+  }
+
+  /** Ends every read under way; those who wait get `reason`. */
+  abortAll(reason: Error): void {
+    for (const entry of [...this.#current.values(), ...this.#next.values()]) entry.abort.abort(reason);
+  }
+
+  #start(key: string, send: Send<T>, previous: Promise<void>): Entry<T> {
+    const abort = new AbortController();
+    const run = async (): Promise<T> => {
+      await previous;
+      try {
+        abort.signal.throwIfAborted();
+        entry.sentAt = this.#now();
+        return await send(abort.signal, entry);
+      } finally {
+        this.#leave(key, entry);
+      }
+    };
+    const entry: Entry<T> = { promise: Promise.resolve().then(run), sentAt: null, invalidated: false, abort, waiters: 0 };
+    entry.promise.catch(() => undefined); // Everybody may have left; then nobody is there to hear of it.
+    return entry;
+  }
+
+  #leave(key: string, entry: Entry<T>): void {
+    const next = this.#next.get(key);
+    if (this.#current.get(key) === entry) {
+      this.#current.delete(key);
+      if (next !== undefined) {
+        this.#next.delete(key);
+        this.#current.set(key, next);
+      }
+    } else if (next === entry) this.#next.delete(key);
+  }
+
+  async #wait(key: string, entry: Entry<T>, signal: AbortSignal | undefined): Promise<T> {
+    entry.waiters++;
+    try {
+      return await (signal === undefined ? entry.promise : raceAbort(entry.promise, signal));
+    } finally {
+      entry.waiters--;
+      if (entry.waiters === 0) {
+        this.#leave(key, entry); // First out of the table, so that nobody joins a read that is about to end.
+        entry.abort.abort(new Error('every caller has left'));
+      }
+    }
+  }
+}
+
+/** Waits for the end of a promise, whichever end. */
+function settled(promise: Promise<unknown>): Promise<void> {
+  return promise.then(
+    () => undefined,
+    () => undefined,
+  );
+}
+
+function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  if (signal.aborted) return Promise.reject(reasonOf(signal));
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(reasonOf(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}
+
+function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal.reason });
+}

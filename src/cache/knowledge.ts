@@ -1,0 +1,57 @@
+// What is known of one conversation, in the mode it is to be answered in.
+
+import type { LearnContext, LearnOutcome } from '../timeline/learn.ts';
+import { learn } from '../timeline/learn.ts';
+import type { ExactPages } from '../timeline/exact.ts';
+import { exactMemoryBytes, learnExact, NO_PAGES, proveExact } from '../timeline/exact.ts';
+import type { Walk } from '../timeline/plan.ts';
+import { FIRST_WALK } from '../timeline/plan.ts';
+import type { Gap, Proof, ProveContext } from '../timeline/prove.ts';
+import { prove } from '../timeline/prove.ts';
+import type { Query } from '../timeline/query.ts';
+import type { Reading } from '../timeline/reading.ts';
+import type { Timeline } from '../timeline/timeline.ts';
+import { EMPTY_TIMELINE, memoryBytes } from '../timeline/timeline.ts';
+
+/** `proved`: whatever follows from what was read. `exact`: only what the very same query read. */
+export type HistoryMode = 'proved' | 'exact';
+
+export interface Knowledge {
+  readonly timeline: Timeline;
+  readonly exact: ExactPages;
+  readonly walk: Walk;
+}
+
+export const NO_KNOWLEDGE: Knowledge = { timeline: EMPTY_TIMELINE, exact: NO_PAGES, walk: FIRST_WALK };
+
+/** After this many contradictions a conversation is answered by exact query only. */
+const CONTRADICTIONS_MAX = 3;
+
+/** The mode for one conversation of an installation in `mode`. */
+export function modeOf(knowledge: Knowledge, mode: HistoryMode): HistoryMode {
+  return knowledge.timeline.contradictions >= CONTRADICTIONS_MAX ? 'exact' : mode;
+}
+
+export function proveFrom(knowledge: Knowledge, mode: HistoryMode, query: Query, context: ProveContext): Proof | Gap {
+  return modeOf(knowledge, mode) === 'exact'
+    ? proveExact(knowledge.exact, query, context)
+    : prove(knowledge.timeline, query, context);
+}
+
+export function learnInto(
+  knowledge: Knowledge,
+  mode: HistoryMode,
+  reading: Reading,
+  context: LearnContext,
+): { knowledge: Knowledge; outcome: LearnOutcome } {
+  if (modeOf(knowledge, mode) === 'exact') {
+    return { knowledge: { ...knowledge, exact: learnExact(knowledge.exact, reading, context) }, outcome: 'learnt' };
+  }
+  const { timeline, outcome } = learn(knowledge.timeline, reading, context);
+  return { knowledge: { ...knowledge, timeline }, outcome };
+}
+
+/** About what it holds of memory, in bytes. */
+export function knowledgeBytes(knowledge: Knowledge): number {
+  return memoryBytes(knowledge.timeline) + exactMemoryBytes(knowledge.exact);
+}

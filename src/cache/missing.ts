@@ -1,0 +1,30 @@
+// Conversations that upstream said are not there, remembered for a few seconds: a client that polls a deleted conversation
+// is answered here. Bounded, since callers choose the ids.
+
+import { LRUCache } from 'lru-cache';
+import type { ConversationId } from '../upstream/upstream.ts';
+import { conversationKey } from './memory-store.ts';
+
+const REMEMBERED_MS = 5_000;
+const REMEMBERED_MAX = 10_000;
+
+export class MissingConversations {
+  /** Until when (ms of the engine's clock) each is remembered. */
+  readonly #until = new LRUCache<string, number>({ max: REMEMBERED_MAX });
+
+  has(conversation: ConversationId, now: number): boolean {
+    return (this.#until.get(conversationKey(conversation)) ?? -Infinity) > now;
+  }
+
+  add(conversation: ConversationId, now: number): void {
+    this.#until.set(conversationKey(conversation), now + REMEMBERED_MS);
+  }
+
+  clear(): void {
+    this.#until.clear();
+  }
+
+  get size(): number {
+    return this.#until.size;
+  }
+}

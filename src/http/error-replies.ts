@@ -1,0 +1,51 @@
+// Every error becomes Chatwoot's own shape, `{"error": …, "code": …}`; what was not expected says nothing of itself.
+
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { BackscrollError, type ErrorCode } from '../errors.ts';
+
+export interface ErrorReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: { readonly error: string; readonly code: ErrorCode };
+}
+
+/** The reply for a thrown value. Fastify's own errors about a request are the caller's fault; anything else is ours. */
+export function errorReply(error: unknown): ErrorReply {
+  const known = error instanceof BackscrollError ? error : fromFastify(error);
+  const headers: Record<string, string> = { 'cache-control': 'no-store' };
+  if (known.retryAfter !== undefined) headers['retry-after'] = String(Math.max(1, Math.ceil(known.retryAfter)));
+  if (known.code === 'unauthenticated') headers['www-authenticate'] = 'Bearer realm="backscroll"';
+  return { status: known.status, headers, body: { error: known.message, code: known.code } };
+}
+
+function fromFastify(error: unknown): BackscrollError {
+  const status = error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' ? error.statusCode : 500;
+  if (status >= 400 && status < 500) return new BackscrollError('invalid_parameter', 'The request is malformed', { status: 400 });
+  return new BackscrollError('internal', 'Something went wrong here; the log has more under this x-request-id');
+}
+
+/** Writes the reply for an error where Fastify has no reply to send it with. */
+export function writeError(response: ServerResponse, error: unknown): void {
+  const { status, headers, body } = errorReply(error);
+  const text = JSON.stringify(body);
+  const framing = { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) };
+  response.writeHead(status, { ...headers, ...framing }).end(text);
+}
+
+/** The answer to what Node cannot parse as HTTP: an unknown method, headers that are too large, garbage. */
+export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  const isMethod = error.code === 'HPE_INVALID_METHOD';
+  const isLarge = error.code === 'HPE_HEADER_OVERFLOW';
+  const status = isMethod ? '405 Method Not Allowed' : isLarge ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  const sentence = isMethod
+    ? 'Only GET and HEAD are served'
+    : isLarge
+      ? 'The request headers are too large'
+      : 'The request is not valid HTTP';
+  const body = JSON.stringify({ error: sentence, code: isMethod ? 'not_served' : 'invalid_parameter' });
+  socket.end(
+    `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

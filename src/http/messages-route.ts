@@ -1,0 +1,95 @@
+// The way of one request: authenticate → parse → scope → prove or read through → render → answer.
+
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Outcome } from '../cache/outcome.ts';
+import type { Demand, ReadThrough } from '../cache/read-through.ts';
+import { conversationKey } from '../cache/memory-store.ts';
+import type { ClientRegistry } from '../clients/registry.ts';
+import { allows } from '../clients/scope.ts';
+import { BackscrollError, notFound } from '../errors.ts';
+import { queryKey } from '../timeline/query.ts';
+import type { ConversationId } from '../upstream/upstream.ts';
+import { authentication, readerOf } from './authentication.ts';
+import { cacheStatus } from './cache-status.ts';
+import { matchMessagesPath, parseIds } from './messages-path.ts';
+import { parseQuery } from './parse-query.ts';
+import type { Renderer } from './render.ts';
+import { matchesEtag } from './render.ts';
+
+export interface MessagesRouteOptions {
+  readonly clients: () => ClientRegistry;
+  readonly readThrough: ReadThrough;
+  readonly renderer: Renderer;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What was asked for, once it is known. */
+    conversation: ConversationId | null;
+    /** What the cache did, for logs and metrics; null where there is no answer from it. */
+    outcome: Outcome | null;
+  }
+}
+
+const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
+
+export function messagesRoute(app: FastifyInstance, { clients, readThrough, renderer }: MessagesRouteOptions): void {
+  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    const { path, search } = splitTarget(request.raw.url ?? '');
+    const segments = matchMessagesPath(path);
+    if (segments === null) throw notServed();
+    const conversation = parseIds(segments);
+    request.conversation = conversation;
+    const query = parseQuery(search);
+    const reader = readerOf(request);
+    if (!allows(reader.scope, conversation)) throw notFound();
+
+    const answer = await readThrough.answer(conversation, query, demandOf(request, reply, reader.mayBypass));
+    request.outcome = answer.outcome;
+    const key = query.mode === 'before_timestamp' ? 'before_timestamp' : queryKey(query);
+    const { body, etag } = renderer.render(`${conversationKey(conversation)} ${key}`, answer);
+    void reply.headers({
+      etag,
+      'cache-control': 'private, no-cache',
+      age: String(Math.max(0, Math.floor(answer.ageMs / 1000))),
+      'cache-status': cacheStatus(answer),
+      vary: 'accept-encoding',
+    });
+    if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
+    return reply.header('content-type', 'application/json; charset=utf-8').send(body);
+  };
+  const onRequest = authentication(clients);
+  for (const url of PATHS) app.route({ method: ['GET', 'HEAD'], url, onRequest, handler });
+}
+
+/** Refuses any other request: another method where messages are, another path. */
+export function refuseOther(request: FastifyRequest, reply: FastifyReply): never {
+  if (matchMessagesPath(splitTarget(request.raw.url ?? '').path) === null) throw notServed();
+  void reply.header('allow', 'GET, HEAD');
+  throw notServed(405);
+}
+
+/** The answer to any path or method that is not ours. */
+export function notServed(status: 404 | 405 = 404): BackscrollError {
+  return new BackscrollError(
+    'not_served',
+    'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{conversation_id}/messages are served here',
+    { status },
+  );
+}
+
+/** Path and query string of a request target. The target may be in absolute form (RFC 9112 3.2.2). */
+function splitTarget(target: string): { path: string; search: string } {
+  const origin = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*/i, '');
+  const mark = origin.indexOf('?');
+  return mark < 0 ? { path: origin, search: '' } : { path: origin.slice(0, mark), search: origin.slice(mark + 1) };
+}
+
+/** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
+function demandOf(request: FastifyRequest, reply: FastifyReply, mayBypass: boolean): Demand {
+  const directives = (request.headers['cache-control'] ?? request.headers.pragma ?? '').toLowerCase().split(',');
+  const asOfNow = directives.some((directive) => /^\s*(no-cache|no-store|max-age\s*=\s*"?0+"?)\s*$/.test(directive));
+  const gone = new AbortController();
+  reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
+  return { asOfNow, bypass: asOfNow && mayBypass, signal: gone.signal };
+}

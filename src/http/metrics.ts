@@ -1,0 +1,122 @@
+// Numbers for Prometheus. One registry for each app, so that several can live in one process.
+
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { CacheObserver, ReadReason } from '../cache/observer.ts';
+import { READ_REASONS } from '../cache/observer.ts';
+import type { Outcome } from '../cache/outcome.ts';
+import { OUTCOMES } from '../cache/outcome.ts';
+import type { LearnOutcome } from '../timeline/learn.ts';
+
+const REQUEST_BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export interface CacheSize {
+  readonly bytes: number;
+  readonly conversations: number;
+  readonly inFlight: number;
+}
+
+export class Metrics implements CacheObserver {
+  readonly registry = new Registry();
+  readonly #requests: Counter<'outcome' | 'status'>;
+  readonly #requestDuration: Histogram<'outcome'>;
+  readonly #upstreamReads: Counter<'reason'>;
+  readonly #upstreamAnswers: Counter<'status'>;
+  readonly #upstreamDuration: Histogram;
+  readonly #readings: Counter<'outcome'>;
+  readonly #contradictions: Counter;
+  readonly #behindFailures: Counter;
+
+  constructor(size: () => CacheSize) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    this.#requests = new Counter({
+      name: 'backscroll_requests_total',
+      help: 'Requests for messages by what the cache did (none: answered with an error) and status',
+      labelNames: ['outcome', 'status'],
+      registers,
+    });
+    this.#requestDuration = new Histogram({
+      name: 'backscroll_request_duration_seconds',
+      help: 'Time from request to answer by what the cache did',
+      labelNames: ['outcome'],
+      buckets: REQUEST_BUCKETS_S,
+      registers,
+    });
+    this.#upstreamReads = new Counter({
+      name: 'backscroll_upstream_reads_total',
+      help: 'Reads sent to Chatwoot by reason: forward and fill for a caller, seal, refresh and meta behind an answer',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#upstreamAnswers = new Counter({
+      name: 'backscroll_upstream_answers_total',
+      help: 'Answers of Chatwoot by status, or why there was none',
+      labelNames: ['status'],
+      registers,
+    });
+    this.#upstreamDuration = new Histogram({
+      name: 'backscroll_upstream_duration_seconds',
+      help: 'Time Chatwoot took to answer',
+      buckets: REQUEST_BUCKETS_S,
+      registers,
+    });
+    this.#readings = new Counter({
+      name: 'backscroll_readings_total',
+      help: 'Answers of Chatwoot by what became of them: learnt, contradiction, outdated, foreign',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#contradictions = new Counter({
+      name: 'backscroll_contradictions_total',
+      help: 'Readings that showed a row which could not exist; the conversation was forgotten each time',
+      registers,
+    });
+    this.#behindFailures = new Counter({
+      name: 'backscroll_behind_failures_total',
+      help: 'Reads behind an answer that failed',
+      registers,
+    });
+    gauge('backscroll_cache_bytes', 'Bytes that cached messages hold', () => size().bytes, registers);
+    gauge('backscroll_cache_conversations', 'Conversations of which something is known', () => size().conversations, registers);
+    gauge('backscroll_in_flight_reads', 'Reads under way or waiting', () => size().inFlight, registers);
+    for (const outcome of OUTCOMES) this.#requests.inc({ outcome, status: '200' }, 0);
+    for (const reason of READ_REASONS) this.#upstreamReads.inc({ reason }, 0);
+  }
+
+  /** One answered request. `outcome` is null where it ended in an error. */
+  answered(outcome: Outcome | null, status: number, durationMs: number): void {
+    const label = outcome ?? 'none';
+    this.#requests.inc({ outcome: label, status: String(status) });
+    this.#requestDuration.observe({ outcome: label }, durationMs / 1000);
+  }
+
+  /** One exchange with Chatwoot. */
+  upstreamAnswered(status: number | string, durationMs: number): void {
+    this.#upstreamAnswers.inc({ status: String(status) });
+    this.#upstreamDuration.observe(durationMs / 1000);
+  }
+
+  upstreamRead(reason: ReadReason): void {
+    this.#upstreamReads.inc({ reason });
+  }
+
+  learnt(outcome: LearnOutcome): void {
+    this.#readings.inc({ outcome });
+    if (outcome === 'contradiction') this.#contradictions.inc();
+  }
+
+  behindFailed(_error: unknown): void {
+    this.#behindFailures.inc();
+  }
+}
+
+function gauge(name: string, help: string, value: () => number, registers: Registry[]): Gauge {
+  return new Gauge({
+    name,
+    help,
+    registers,
+    collect() {
+      this.set(value());
+    },
+  });
+}

@@ -1,0 +1,55 @@
+// Able or not: whether Chatwoot accepts the token for listing messages. Asked at start, then rarely; sooner while the
+// answer is no. A load balancer reads it at /readyz.
+
+/** While all is well. */
+const RECHECK_ABLE_MS = 5 * 60_000;
+/** While it is not. */
+const RECHECK_UNABLE_MS = 10_000;
+
+export interface ReadinessOptions {
+  /** Null when able, else what stands in the way, in a sentence for operators. */
+  readonly check: (signal: AbortSignal) => Promise<string | null>;
+  readonly onChange: (problem: string | null) => void;
+}
+
+export class Readiness {
+  readonly #options: ReadinessOptions;
+  readonly #abort = new AbortController();
+  #problem: string | null = 'Chatwoot has not answered yet';
+  #timer: NodeJS.Timeout | undefined;
+  #checking: Promise<void> | undefined;
+
+  constructor(options: ReadinessOptions) {
+    this.#options = options;
+  }
+
+  /** Null when able. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  /** Asks now, unless it is being asked already. Resolves when the answer is there; never rejects. */
+  recheck(): Promise<void> {
+    this.#checking ??= this.#ask().finally(() => {
+      this.#checking = undefined;
+    });
+    return this.#checking;
+  }
+
+  /** Not able from now on, for good. */
+  drain(): void {
+    this.#abort.abort(new Error('draining'));
+    clearTimeout(this.#timer);
+    this.#problem = 'Shutting down';
+  }
+
+  async #ask(): Promise<void> {
+    clearTimeout(this.#timer);
+    const { signal } = this.#abort;
+    const problem = await this.#options.check(signal).catch(() => 'Chatwoot cannot be asked');
+    if (signal.aborted) return;
+    if (problem !== this.#problem) this.#options.onChange(problem);
+    this.#problem = problem;
+    this.#timer = setTimeout(() => void this.recheck(), problem === null ? RECHECK_ABLE_MS : RECHECK_UNABLE_MS).unref();
+  }
+}

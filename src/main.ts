@@ -1,0 +1,31 @@
+// The life of the process: settings, listening, signals, end.
+
+import closeWithGrace from 'close-with-grace';
+import { pino, type Logger } from 'pino';
+import { buildApp, type App } from './app.ts';
+import { loadConfig, type Config } from './config.ts';
+
+/** Logs hold ids, codes and counts: no header, no query string, no body, and no secret, since none of those is ever passed in. */
+export function createLogger(config: Pick<Config, 'logLevel'>): Logger {
+  return pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+}
+
+/** Starts to listen. @returns the app and the address it answers at. */
+export async function start(config: Config, logger: Logger): Promise<{ app: App; url: string }> {
+  const app = await buildApp({ config, logger });
+  const url = await app.http.listen({ host: config.host, port: config.port });
+  void app.readiness.recheck();
+  return { app, url };
+}
+
+/** `backscroll serve`: runs until SIGTERM or SIGINT, then lets callers in flight finish. @throws ConfigError */
+export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
+  const config = loadConfig(env);
+  const logger = createLogger(config);
+  const { app } = await start(config, logger);
+  closeWithGrace({ delay: config.shutdownTimeoutMs, logger }, async ({ signal, err }) => {
+    if (err) logger.fatal({ err }, 'unexpected error, shutting down');
+    else logger.info({ signal }, 'shutting down');
+    await app.close();
+  });
+}

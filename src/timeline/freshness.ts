@@ -1,0 +1,61 @@
+// How long what was read may be shown (RFC 9111's freshness, by parts). All times in milliseconds.
+
+import type { Standing } from './statement.ts';
+
+export interface Freshness {
+  /** Newest rows. */
+  readonly tailMaxAgeMs: number;
+  /** `meta`; history is answered up to six times this old while it is refreshed behind. */
+  readonly metaMaxAgeMs: number;
+  /** Old rows; answered up to twice this old while they are refreshed behind. */
+  readonly historyMaxAgeMs: number;
+  /** Past all this, how much longer while upstream fails. */
+  readonly staleIfErrorMs: number;
+  /** How long after an id was handed out its row may still be uncommitted. */
+  readonly settleMs: number;
+}
+
+const HISTORY_REFRESH_TIMES = 2;
+const META_REFRESH_TIMES = 6;
+
+/** Fresh for `freshMs`; then answered up to `usableMs` while it is read again behind the answer. */
+export interface Lifetime {
+  readonly freshMs: number;
+  readonly usableMs: number;
+}
+
+export function historyLifetime(freshness: Freshness): Lifetime {
+  return { freshMs: freshness.historyMaxAgeMs, usableMs: HISTORY_REFRESH_TIMES * freshness.historyMaxAgeMs };
+}
+
+export function tailLifetime(freshness: Freshness): Lifetime {
+  return { freshMs: freshness.tailMaxAgeMs, usableMs: freshness.tailMaxAgeMs };
+}
+
+/** `meta` beside the newest page is read again as soon as it is not fresh; beside history it may be refreshed behind. */
+export function metaLifetime(freshness: Freshness, newestPage: boolean): Lifetime {
+  const freshMs = freshness.metaMaxAgeMs;
+  return { freshMs, usableMs: newestPage ? freshMs : META_REFRESH_TIMES * freshMs };
+}
+
+/**
+ * A settled row on the newest page. Edits of what was just said are looked for there, so it is read again much sooner than
+ * history: as soon as `meta` beside history is.
+ */
+export function newestRowLifetime(freshness: Freshness): Lifetime {
+  const usableMs = Math.min(META_REFRESH_TIMES * freshness.metaMaxAgeMs, freshness.historyMaxAgeMs);
+  return { freshMs: usableMs, usableMs };
+}
+
+export function statementLifetime(freshness: Freshness, standing: Standing): Lifetime {
+  switch (standing) {
+    case 'durable':
+      return historyLifetime(freshness);
+    case 'settling': {
+      const lifeMs = Math.min(freshness.settleMs, freshness.historyMaxAgeMs);
+      return { freshMs: lifeMs, usableMs: lifeMs };
+    }
+    case 'transient':
+      return tailLifetime(freshness);
+  }
+}

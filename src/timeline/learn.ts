@@ -1,0 +1,201 @@
+// Learn: add a reading to a timeline. Pure: what was known and what was read in, what is known now out.
+
+import { apparentFrontier, MANY_ROWS } from './frontier.ts';
+import { buildIdIndex, nextInRange } from './id-index.ts';
+import { addRun, toRuns } from './order.ts';
+import type { IdRange, MessageId } from './query.ts';
+import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
+import type { Reading, Row } from './reading.ts';
+import type { Statement, Statements, Window } from './statement.ts';
+import { assert, retract } from './statement.ts';
+import type { KnownRow, Timeline } from './timeline.ts';
+import { EMPTY_TIMELINE, findRow, firstOfSecond } from './timeline.ts';
+
+export interface LearnContext {
+  /** `vouchedFrontier` as of the moment the reading was sent. */
+  readonly vouched: number;
+  readonly settleMs: number;
+  /** Statements read before this moment (ms) are too old to be of use and yield to any newer one. */
+  readonly expiredBefore: number;
+}
+
+/**
+ * - `learnt`: the timeline holds what the reading showed.
+ * - `contradiction`: the reading showed a row that could not exist; all earlier knowledge of the conversation was dropped.
+ * - `outdated`: a reading sent later has already told otherwise; nothing was taken.
+ * - `foreign`: the reading is not what Chatwoot's finder would answer (a fork?); nothing was taken.
+ */
+export type LearnOutcome = 'learnt' | 'contradiction' | 'outdated' | 'foreign';
+
+export interface Learnt {
+  readonly timeline: Timeline;
+  readonly outcome: LearnOutcome;
+}
+
+export function learn(timeline: Timeline, reading: Reading, context: LearnContext): Learnt {
+  if (!followsTheFinder(reading)) return { timeline, outcome: 'foreign' };
+  const surprise = findSurprise(timeline, reading);
+  if (surprise === 'outdated') return { timeline, outcome: 'outdated' };
+  if (surprise === 'contradiction') {
+    const afresh = { ...EMPTY_TIMELINE, contradictions: timeline.contradictions + 1 };
+    return { timeline: add(afresh, reading, context), outcome: 'contradiction' };
+  }
+  return { timeline: add(timeline, reading, context), outcome: 'learnt' };
+}
+
+function followsTheFinder({ query, rows }: Reading): boolean {
+  const range = idRange(query);
+  return (
+    rows.length <= PAGE_LIMIT[query.mode] &&
+    rows.every((row, at) => {
+      const inOrder = at === 0 || rows[at - 1]!.createdAt <= row.createdAt;
+      return row.id >= range.lo && row.id < range.hi && inOrder && !(query.publicOnly && row.internal);
+    })
+  );
+}
+
+/** What lies beyond the bound of a page: nothing for one shorter than its limit (design: prove or forward). */
+function windowOf({ query, rows }: Reading): Window | null {
+  if (rows.length < PAGE_LIMIT[query.mode]) return null;
+  const edge = takesNewest(query) ? rows[0]! : rows.at(-1)!;
+  const place = { createdAt: edge.createdAt, id: edge.id };
+  return takesNewest(query) ? { from: null, to: place } : { from: place, to: null };
+}
+
+/** True if a row of this second surely lies outside what the window leaves unknown. */
+function isOutside(window: Window | null, second: number): boolean {
+  if (window === null) return true;
+  return (window.from !== null && second < window.from.createdAt) || (window.to !== null && second > window.to.createdAt);
+}
+
+function findSurprise(timeline: Timeline, reading: Reading): 'contradiction' | 'outdated' | null {
+  let surprise: 'contradiction' | null = null;
+  for (const row of reading.rows) {
+    const known = findRow(timeline, row.id);
+    if (known !== undefined && known.createdAt === row.createdAt) continue;
+    if (known !== undefined) {
+      if (known.readAt > reading.askedAt) return 'outdated';
+      surprise = 'contradiction';
+      continue;
+    }
+    for (const statements of row.internal ? [timeline.statements] : [timeline.statements, timeline.publicStatements]) {
+      const about = statements.find((statement) => row.id >= statement.lo && row.id < statement.hi);
+      if (about === undefined || !isOutside(about.unknown, row.createdAt)) continue;
+      if (about.askedAt > reading.askedAt) return 'outdated';
+      if (about.standing !== 'transient') surprise = 'contradiction';
+    }
+  }
+  return surprise;
+}
+
+function add(timeline: Timeline, reading: Reading, context: LearnContext): Timeline {
+  const { query, envelope, askedAt } = reading;
+  const window = windowOf(reading);
+  const range = idRange(query);
+  const gone = findGone(timeline, reading, range, window);
+  const { rows, seams } = mergeRows(timeline, reading, gone);
+
+  let { statements, publicStatements } = timeline;
+  for (const piece of pieces(range, window, askedAt, rows, context)) {
+    publicStatements = assert(publicStatements, piece, context.expiredBefore);
+    if (!query.publicOnly) statements = assert(statements, piece, context.expiredBefore);
+  }
+  // A row that left the public page may have become internal: about that id the other statements no longer know.
+  if (query.publicOnly) statements = retractIds(statements, gone);
+
+  const newest = timeline.envelope === null || timeline.envelope.askedAt <= askedAt;
+  const known = newest ? { head: envelope.head, tail: envelope.tail, askedAt } : timeline.envelope;
+  return {
+    rows,
+    seams,
+    all: buildIdIndex(rows, false),
+    public: buildIdIndex(rows, true),
+    statements,
+    publicStatements,
+    envelope: known,
+    rawBytes: rows.reduce((sum, row) => sum + row.raw.length, known.head.length + known.tail.length),
+    contradictions: timeline.contradictions,
+  };
+}
+
+function retractIds(statements: Statements, ids: ReadonlySet<MessageId>): Statements {
+  let rest = statements;
+  for (const id of ids) rest = retract(rest, { lo: id, hi: id + 1 });
+  return rest;
+}
+
+/** Cuts what the reading states at the frontiers: below, it stays true; above, it was true when it was asked. */
+function pieces(
+  range: IdRange,
+  unknown: Window | null,
+  askedAt: number,
+  rows: readonly Row[],
+  context: LearnContext,
+): Statement[] {
+  const settled = Math.max(context.vouched, apparentFrontier(rows, askedAt, context.settleMs, MANY_ROWS));
+  const apparent = Math.max(settled, apparentFrontier(rows, askedAt, context.settleMs, 1));
+  const cut = (lo: number, hi: number, standing: Statement['standing']): Statement => {
+    return { lo: Math.max(lo, range.lo), hi: Math.min(hi, range.hi), unknown, standing, askedAt };
+  };
+  return [cut(0, settled, 'durable'), cut(settled, apparent, 'settling'), cut(apparent, Infinity, 'transient')];
+}
+
+/** Known rows that the reading would have shown if they still were there. Within the second of its bound nothing is sure. */
+function findGone(timeline: Timeline, reading: Reading, range: IdRange, window: Window | null): ReadonlySet<MessageId> {
+  const index = reading.query.publicOnly ? timeline.public : timeline.all;
+  const shown = new Set(reading.rows.map((row) => row.id));
+  const start = window?.to ? firstOfSecond(timeline.rows, window.to.createdAt + 1) : 0;
+  const gone = new Set<MessageId>();
+  for (let at = nextInRange(index, start, range); at >= 0; at = nextInRange(index, at + 1, range)) {
+    const row = timeline.rows[at]!;
+    if (window?.from && row.createdAt >= window.from.createdAt) break;
+    if (!shown.has(row.id) && row.readAt < reading.askedAt) gone.add(row.id);
+  }
+  return gone;
+}
+
+/** Puts the reading's rows in, second by second, and takes out those that are gone. */
+function mergeRows(
+  timeline: Timeline,
+  reading: Reading,
+  gone: ReadonlySet<MessageId>,
+): { rows: readonly KnownRow[]; seams: ReadonlySet<MessageId> } {
+  const shownIn = groupBySecond(reading.rows.map((row) => newerOf(timeline, row, reading.askedAt)));
+  const touched = new Set(shownIn.keys());
+  for (const id of gone) touched.add(findRow(timeline, id)!.createdAt);
+
+  const rows: KnownRow[][] = [];
+  const seams = new Set(timeline.seams);
+  let copiedTo = 0;
+  for (const second of [...touched].toSorted((a, b) => a - b)) {
+    const start = firstOfSecond(timeline.rows, second);
+    const end = firstOfSecond(timeline.rows, second + 1);
+    if (start > copiedTo) rows.push(timeline.rows.slice(copiedTo, start));
+    copiedTo = end;
+    const old = timeline.rows.slice(start, end);
+    const before = toRuns(old, timeline.seams).map((run) => run.filter((row) => !gone.has(row.id)));
+    const shown = shownIn.get(second);
+    const runs = (shown === undefined ? before : addRun(before, shown)).filter((run) => run.length > 0);
+    for (const row of old) seams.delete(row.id);
+    for (const run of runs.slice(1)) seams.add(run[0]!.id);
+    rows.push(runs.flat());
+  }
+  rows.push(timeline.rows.slice(copiedTo));
+  return { rows: rows.flat(), seams };
+}
+
+function newerOf(timeline: Timeline, row: Row, askedAt: number): KnownRow {
+  const known = findRow(timeline, row.id);
+  if (known !== undefined && known.readAt > askedAt) return known;
+  return { id: row.id, createdAt: row.createdAt, internal: row.internal, raw: row.raw, readAt: askedAt };
+}
+
+function groupBySecond(rows: readonly KnownRow[]): Map<number, KnownRow[]> {
+  const groups = new Map<number, KnownRow[]>();
+  for (const row of rows) {
+    const group = groups.get(row.createdAt);
+    if (group === undefined) groups.set(row.createdAt, [row]);
+    else group.push(row);
+  }
+  return groups;
+}

@@ -1,0 +1,236 @@
+// The reading plan: which upstream read would make a query, and the ones after it, provable. It decides; the engine acts.
+
+import { nextInRange, previousInRange } from './id-index.ts';
+import type { Gap } from './prove.ts';
+import { highestId } from './prove.ts';
+import type { Freshness } from './freshness.ts';
+import { historyLifetime, newestRowLifetime, statementLifetime } from './freshness.ts';
+import type { IdRange, Query } from './query.ts';
+import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What a conversation's readers have been doing, as far as the plan needs it. */
+export interface Walk {
+  /** History pages (all but the newest page) that had to be forwarded. */
+  readonly historyReads: number;
+  /** Rows that the next read-ahead aims at. */
+  readonly windowRows: number;
+}
+
+/** Forwarded history pages after which the next one that is missing is answered by sealing. */
+export const SEAL_AFTER_READS = 1;
+
+export const FIRST_WALK: Walk = { historyReads: 0, windowRows: 200 };
+
+/** Well below the finder's limit of 1,000: a window that comes back full proves much less than one that does not. */
+const WINDOW_ROWS_MAX = 800;
+const WINDOW_ROWS_MIN = 50;
+const WINDOW_GROWTH = 4;
+/** A read slower than this halves the next window: it costs Chatwoot one query and more for each attachment. */
+const SLOW_READ_MS = 1000;
+
+/** The walk after a read-ahead that took `tookMs`. */
+export function nextWalk(walk: Walk, tookMs: number): Walk {
+  const rows = tookMs > SLOW_READ_MS ? walk.windowRows / 2 : walk.windowRows * WINDOW_GROWTH;
+  return { ...walk, windowRows: Math.round(Math.min(WINDOW_ROWS_MAX, Math.max(WINDOW_ROWS_MIN, rows))) };
+}
+
+export interface PlanContext {
+  /** Now, ms. */
+  readonly now: number;
+  readonly freshness: Freshness;
+  /** The caller wants tail and meta as of this moment, ms. */
+  readonly asOf?: number | undefined;
+}
+
+/** Rows that a read in place of the query itself may be expected to bring. */
+const FILL_ROWS_MAX = 200;
+/** The same where the finder's limit is 100: a page that comes back full proves much less. */
+const FILL_AFTER_ROWS_MAX = PAGE_LIMIT.after / 2;
+
+/**
+ * A read to send instead of the query as asked, after which the query can be proved, or null: forward it.
+ * - The newest page: everything that is not settled, now and then everything on it. It brings no more rows, and where
+ *   `latest` leaves rows unknown that are older but have higher ids, this does not: the top stays sealed while it grows.
+ * - `meta` too old: whatever is newer than all that is known, most often nothing, comes with a fresh `meta`.
+ * - Ids missing at the upper end of the range: those, and the steps that earlier pages left below them.
+ */
+export function planFill(timeline: Timeline, query: Query, gap: Gap, context: PlanContext): Query | null {
+  const top = highestId(timeline);
+  if (top < 0) return null;
+  if (takesNewest(query) && idRange(query).hi > top) return planNewest(timeline, query, context);
+  if (gap.lacks === 'meta') return { mode: 'after', after: top, publicOnly: false };
+  if (gap.lacks !== 'ids' || gap.ids.lo === 0) return null;
+  const { lo, hi } = gap.ids;
+  if (hi === Infinity) {
+    return countRows(timeline, gap.ids, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX
+      ? { mode: 'after', after: lo - 1, publicOnly: false }
+      : null;
+  }
+  if (expectedRows(timeline, gap.ids) > FILL_ROWS_MAX) return null;
+  return { mode: 'between', after: belowSteps(timeline, gap.ids), before: hi, publicOnly: false };
+}
+
+/** The rows that are not settled, or all of the newest page where one of its rows is due to be read again. */
+function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: PlanContext): Query | null {
+  const index = query.publicOnly ? timeline.public : timeline.all;
+  const everything = { lo: 0, hi: Infinity };
+  const { usableMs } = newestRowLifetime(freshness);
+  let lowest = Infinity;
+  let isDue = asOf !== undefined;
+  let at = previousInRange(index, timeline.rows.length - 1, everything);
+  for (let count = 0; at >= 0 && count < PAGE_LIMIT.latest; count++) {
+    const row = timeline.rows[at]!;
+    lowest = Math.min(lowest, row.id);
+    if (now - row.readAt > usableMs) isDue = true;
+    at = previousInRange(index, at - 1, everything);
+  }
+  const from = Math.min(settledTop(timeline), isDue ? lowest : Infinity);
+  const isFew = countRows(timeline, { lo: from, hi: Infinity }, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
+  return from > 0 && isFew ? { mode: 'after', after: from - 1, publicOnly: false } : null;
+}
+
+/** Where the steps end that pages of a walk left below `ids`: each page bounds only what is older than itself. */
+function belowSteps(timeline: Timeline, ids: IdRange): number {
+  let { lo } = ids;
+  for (const statement of timeline.statements.toReversed()) {
+    if (statement.lo >= lo) continue;
+    const isStep = statement.hi === lo && statement.unknown !== null && statement.lo > 0;
+    if (!isStep || countRows(timeline, { lo: statement.lo, hi: ids.hi }, FILL_ROWS_MAX) >= FILL_ROWS_MAX) break;
+    lo = statement.lo;
+  }
+  return lo;
+}
+
+/** One above the highest id of which something is known for longer than the tail lasts. */
+function settledTop(timeline: Timeline): number {
+  return timeline.statements.findLast((statement) => statement.standing !== 'transient')?.hi ?? 0;
+}
+
+/**
+ * The next background read that seals history for readers like the one who asked `query`, or null when none is due.
+ *
+ *     start ├───── ? ─────┤ known, with holes ├── sealed ──┤ …
+ *                  └──── window, of about windowRows ──┘
+ *
+ * A window proves a range of ids, not pages: what lies below it must be bounded too, by a `before` page at its lower end
+ * or by reaching the conversation's start.
+ */
+export function planSeal(timeline: Timeline, query: Query, walk: Walk, { now, freshness }: PlanContext): Query | null {
+  if (walk.historyReads < SEAL_AFTER_READS || timeline.rows.length === 0 || query.mode === 'latest') return null;
+  if (query.mode === 'after') return planSealForward(timeline, query.after + 1);
+  const sealed = sealedRanges(timeline, now, freshness);
+  const top = settledTop(timeline);
+  const at = Math.min(query.before, top) - 1;
+  const above = sealed.find((range) => range.hi > at);
+  if (above === undefined || above.lo > at) {
+    const gap = { lo: sealed.findLast((range) => range.hi <= at)?.hi ?? 0, hi: above?.lo ?? top };
+    return windowIn(timeline, gap, walk);
+  }
+  if (above.lo === 0) return null;
+  if (!isBoundedBelow(timeline, above)) return { mode: 'before', before: above.lo, publicOnly: false };
+  if (countRows(timeline, { lo: above.lo, hi: query.before }, walk.windowRows) > walk.windowRows / WINDOW_GROWTH) return null;
+  return windowIn(timeline, { lo: sealed.findLast((range) => range.hi < above.lo)?.hi ?? 0, hi: above.lo }, walk);
+}
+
+/** The ranges of ids in which every row is known for as long as history lasts. */
+function sealedRanges(timeline: Timeline, now: number, freshness: Freshness): IdRange[] {
+  const ranges: IdRange[] = [];
+  for (const { lo, hi, unknown, standing, askedAt } of timeline.statements) {
+    const isUsable = now - askedAt <= statementLifetime(freshness, standing).usableMs;
+    if (unknown !== null || standing === 'transient' || !isUsable) continue;
+    const last = ranges.at(-1);
+    if (last !== undefined && last.hi === lo) ranges[ranges.length - 1] = { lo: last.lo, hi };
+    else ranges.push({ lo, hi });
+  }
+  return ranges;
+}
+
+/** True if every unknown row below the range is older than the rows in it. */
+function isBoundedBelow(timeline: Timeline, range: IdRange): boolean {
+  const oldest = nextInRange(timeline.all, 0, range);
+  const second = oldest < 0 ? -Infinity : timeline.rows[oldest]!.createdAt;
+  return timeline.statements.every(({ lo, unknown }) => {
+    return lo >= range.lo || unknown === null || (unknown.to !== null && unknown.to.createdAt <= second);
+  });
+}
+
+/** The upper part of a gap, of about `windowRows` rows by what is known of it. */
+function windowIn(timeline: Timeline, gap: IdRange, walk: Walk): Query | null {
+  if (gap.lo >= gap.hi) return null;
+  let lowest = gap.hi;
+  let count = 0;
+  let at = previousInRange(timeline.all, timeline.rows.length - 1, gap);
+  while (at >= 0 && count < walk.windowRows) {
+    lowest = Math.min(lowest, timeline.rows[at]!.id);
+    count++;
+    at = previousInRange(timeline.all, at - 1, gap);
+  }
+  const rowsPerId = count < 2 ? densityNear(timeline, gap.hi) : count / (gap.hi - lowest);
+  const start = Math.floor(lowest - (walk.windowRows - count) / rowsPerId);
+  return { mode: 'between', after: Math.max(gap.lo, start), before: gap.hi, publicOnly: false };
+}
+
+/** From the first id not known in full, to the end: `after` pages need all that could be older than their edge. */
+function planSealForward(timeline: Timeline, from: number): Query | null {
+  let reached = from;
+  for (const statement of timeline.statements) {
+    if (statement.hi <= reached) continue;
+    if (statement.lo > reached || statement.unknown !== null) break;
+    reached = statement.hi;
+  }
+  if (reached > highestId(timeline)) return null;
+  return { mode: 'between', after: reached, before: Number.MAX_SAFE_INTEGER, publicOnly: false };
+}
+
+/** Ranges whose statements or rows have outlived their freshness, below `hi`, in reads of at most `WINDOW_ROWS_MAX` known rows. */
+export function planRefresh(timeline: Timeline, hi: number, now: number, freshness: Freshness): Query[] {
+  const { freshMs } = historyLifetime(freshness);
+  const isDue = (at: number): boolean => now - at > freshMs;
+  let from = Infinity;
+  let to = -Infinity;
+  const due = (lo: number, end: number): void => {
+    from = Math.min(from, lo);
+    to = Math.max(to, end);
+  };
+  for (const { lo, hi: end, standing, askedAt } of timeline.statements) {
+    if (lo < hi && standing === 'durable' && isDue(askedAt)) due(lo, Math.min(end, hi));
+  }
+  for (const row of timeline.rows) if (row.id < hi && isDue(row.readAt)) due(row.id, row.id + 1);
+  if (from >= to) return [];
+  const ids = timeline.rows
+    .map((row) => row.id)
+    .filter((id) => id >= from && id < to)
+    .toSorted((a, b) => a - b);
+  const reads: Query[] = [];
+  for (let at = 0; at === 0 || at < ids.length; at += WINDOW_ROWS_MAX) {
+    const lo = at === 0 ? from : ids[at]!;
+    const end = at + WINDOW_ROWS_MAX < ids.length ? ids[at + WINDOW_ROWS_MAX]! : to;
+    reads.push({ mode: 'between', after: lo, before: end, publicOnly: false });
+  }
+  return reads;
+}
+
+/** Rows per id among the 60 oldest rows known from `lowest` up. At most 1. */
+function densityNear(timeline: Timeline, lowest: number): number {
+  let last = lowest;
+  let count = 0;
+  const range = { lo: lowest, hi: Infinity };
+  for (let at = nextInRange(timeline.all, 0, range); at >= 0 && count < 60; at = nextInRange(timeline.all, at + 1, range)) {
+    last = Math.max(last, timeline.rows[at]!.id);
+    count++;
+  }
+  return count < 2 ? 1 : Math.min(1, count / (last - lowest + 1));
+}
+
+function expectedRows(timeline: Timeline, { lo, hi }: IdRange): number {
+  return (hi - lo) * densityNear(timeline, lo);
+}
+
+/** How many known rows the range holds; stops counting at `enough`. */
+function countRows(timeline: Timeline, range: IdRange, enough: number): number {
+  let count = 0;
+  for (let at = nextInRange(timeline.all, 0, range); at >= 0 && count < enough; at = nextInRange(timeline.all, at + 1, range))
+    count++;
+  return count;
+}

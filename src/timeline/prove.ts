@@ -1,0 +1,162 @@
+// Prove: answer a query from a timeline, where the answer follows from what has been read, or say what is missing.
+
+import type { Freshness, Lifetime } from './freshness.ts';
+import { historyLifetime, metaLifetime, newestRowLifetime, statementLifetime } from './freshness.ts';
+import type { IdIndex } from './id-index.ts';
+import { nextInRange, previousInRange } from './id-index.ts';
+import type { IdRange, Query } from './query.ts';
+import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
+import type { Envelope, Row } from './reading.ts';
+import type { Statement } from './statement.ts';
+import type { Timeline } from './timeline.ts';
+import { compareToRow, hasSeam, orderIsKnown } from './timeline.ts';
+
+export interface ProveContext {
+  /** Now, ms. */
+  readonly now: number;
+  readonly freshness: Freshness;
+  /** The caller wants tail and meta as of this moment (ms) or later: `Cache-Control: no-cache`. */
+  readonly asOf?: number;
+  /** Upstream fails: what is older than its lifetime by up to `staleIfErrorMs` will do. */
+  readonly stale?: boolean;
+}
+
+/** An answer that follows. */
+export interface Proof {
+  readonly proved: true;
+  readonly rows: readonly Row[];
+  readonly envelope: Envelope;
+  /** When the oldest part was asked for, ms: the answer's age counts from here. */
+  readonly asOf: number;
+  /** When the first part ceases to be fresh, ms. In the past for an answer that should be refreshed. */
+  readonly freshUntil: number;
+  /** What should be read again behind the answer. */
+  readonly refresh: { readonly history: boolean; readonly meta: boolean };
+}
+
+/**
+ * No answer, and what stands in the way.
+ * - `ids`: the query would be answered if every row of these ids were known as of now.
+ * - `meta`: only the envelope is too old.
+ * - `rows`: rows are missing, too old, or in an order not seen.
+ */
+export type Gap =
+  | { readonly proved: false; readonly lacks: 'ids'; readonly ids: IdRange }
+  | { readonly proved: false; readonly lacks: 'meta' | 'rows' };
+
+const LACKS_ROWS: Gap = { proved: false, lacks: 'rows' };
+const LACKS_META: Gap = { proved: false, lacks: 'meta' };
+
+export function prove(timeline: Timeline, query: Query, context: ProveContext): Proof | Gap {
+  const { now, freshness, asOf } = context;
+  const extraMs = context.stale === true ? freshness.staleIfErrorMs : 0;
+  const isUsable = (askedAt: number, life: Lifetime): boolean => now - askedAt <= life.usableMs + extraMs;
+
+  const range = idRange(query);
+  const page = cutPage(query.publicOnly ? timeline.public : timeline.all, query, range);
+  if (!page.isOrdered(timeline)) return LACKS_ROWS;
+
+  let oldest = now;
+  let freshUntil = Infinity;
+  let historyDue = false;
+  const account = (askedAt: number, life: Lifetime): void => {
+    oldest = Math.min(oldest, askedAt);
+    freshUntil = Math.min(freshUntil, askedAt + life.freshMs);
+  };
+
+  // Every id of the range must be spoken for. `missing` spans the ids that are not.
+  let missing: IdRange | null = null;
+  const lack = (lo: number, hi: number): void => {
+    if (lo < hi) missing = { lo: missing?.lo ?? lo, hi };
+  };
+  let reached = range.lo;
+  for (const statement of query.publicOnly ? timeline.publicStatements : timeline.statements) {
+    if (statement.hi <= reached) continue;
+    if (statement.lo >= range.hi) break;
+    lack(reached, statement.lo);
+    reached = Math.min(statement.hi, range.hi);
+    const life = statementLifetime(freshness, statement.standing);
+    const tooOld = statement.standing === 'transient' && asOf !== undefined && statement.askedAt < asOf;
+    if (tooOld || !isUsable(statement.askedAt, life) || !boundIsBeyond(timeline, statement, query, page)) {
+      lack(Math.max(statement.lo, range.lo), reached);
+      continue;
+    }
+    account(statement.askedAt, life);
+    if (statement.standing === 'durable' && now - statement.askedAt > life.freshMs) historyDue = true;
+  }
+  lack(reached, range.hi);
+  if (missing !== null) return { proved: false, lacks: 'ids', ids: missing };
+
+  const newestPage = takesNewest(query) && range.hi > highestId(timeline);
+  const rowLife = newestPage ? newestRowLifetime(freshness) : historyLifetime(freshness);
+  const rows: Row[] = [];
+  for (const position of page.positions) {
+    const row = timeline.rows[position]!;
+    if (!isUsable(row.readAt, rowLife) || (newestPage && asOf !== undefined && row.readAt < asOf)) return LACKS_ROWS;
+    account(row.readAt, rowLife);
+    if (now - row.readAt > rowLife.freshMs) historyDue = true;
+    rows.push(row);
+  }
+
+  const { envelope } = timeline;
+  if (envelope === null) return LACKS_META;
+  const metaLife = metaLifetime(freshness, newestPage);
+  if (!isUsable(envelope.askedAt, metaLife) || (asOf !== undefined && envelope.askedAt < asOf)) {
+    return LACKS_META;
+  }
+  account(envelope.askedAt, metaLife);
+  const metaDue = now - envelope.askedAt > metaLife.freshMs;
+  return { proved: true, rows, envelope, asOf: oldest, freshUntil, refresh: { history: historyDue, meta: metaDue } };
+}
+
+/** The highest known id, or -1. */
+export function highestId(timeline: Timeline): number {
+  return timeline.all.highest;
+}
+
+interface Page {
+  /** Positions of the rows that made the cut, in upstream's order. */
+  readonly positions: readonly number[];
+  /** The last row that made the cut, going the way the finder goes; null for a page shorter than its limit. */
+  readonly edge: number | null;
+  /** False where upstream's order of two of these rows, or of the edge and the row beyond it, has not been seen. */
+  isOrdered(timeline: Timeline): boolean;
+}
+
+/** The known rows of the range, in upstream's order, cut at the limit. */
+function cutPage(index: IdIndex, query: Query, range: IdRange): Page {
+  const limit = PAGE_LIMIT[query.mode];
+  const newest = takesNewest(query);
+  const seen: number[] = [];
+  let at = newest ? previousInRange(index, index.rows.length - 1, range) : nextInRange(index, 0, range);
+  while (at >= 0 && seen.length <= limit) {
+    seen.push(at);
+    at = newest ? previousInRange(index, at - 1, range) : nextInRange(index, at + 1, range);
+  }
+  const positions = seen.slice(0, limit);
+  return {
+    positions: newest ? positions.toReversed() : positions,
+    edge: positions.length === limit ? positions.at(-1)! : null,
+    isOrdered(timeline) {
+      if (timeline.seams.size === 0) return true;
+      // Of a second that is cut, which rows make the cut is known only where the order of all its rows is.
+      const edge = seen[limit - 1];
+      if (edge !== undefined && hasSeam(timeline, timeline.rows[edge]!.createdAt)) return false;
+      return seen.every((position, n) => {
+        if (n === 0) return true;
+        const previous = seen[n - 1]!;
+        return orderIsKnown(timeline, Math.min(previous, position), Math.max(previous, position));
+      });
+    },
+  };
+}
+
+/** True if the rows that the statement does not know surely lie beyond the page's edge. */
+function boundIsBeyond(timeline: Timeline, { unknown }: Statement, query: Query, page: Page): boolean {
+  if (unknown === null) return true;
+  if (page.edge === null) return false;
+  const bound = takesNewest(query) ? unknown.to : unknown.from;
+  if (bound === null) return false;
+  const place = compareToRow(timeline, bound, page.edge);
+  return place === 'at' || place === (takesNewest(query) ? 'before' : 'after');
+}

@@ -1,0 +1,114 @@
+// Alive, able, numbers.
+
+import { expect, test } from 'vitest';
+import { askedByBackscroll, messagesOf, startHouse } from '../support/backscroll.ts';
+import { CANARY } from '../support/canary.ts';
+import { SAMPLE_TOKEN } from '../support/fake-chatwoot/sample-account.ts';
+
+const ready = (backscroll: { send: (request: { target: string }) => Promise<{ status: number; json(): unknown }> }) =>
+  backscroll.send({ target: '/readyz' }).then((answer) => [answer.status, answer.json()]);
+
+test('it is alive from the first moment, and not ready before Chatwoot has answered', async () => {
+  const { backscroll } = await startHouse();
+  const alive = await backscroll.send({ target: '/healthz' });
+  expect([alive.status, alive.json()]).toEqual([200, { status: 'ok' }]);
+  expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error: 'Chatwoot has not answered yet' }]);
+});
+
+test('it is ready when Chatwoot takes the token, which is asked for without reading any conversation', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  await backscroll.app.readiness.recheck();
+  expect(await ready(backscroll)).toEqual([200, { status: 'ready' }]);
+  expect(askedByBackscroll(chatwoot).map(({ path }) => path)).toEqual(['/api/v1/accounts/0/conversations/0/messages']);
+  expect(backscroll.logs.some((line) => line.includes('ready: Chatwoot accepts the token'))).toBe(true);
+});
+
+test('a bot’s token is not ready, with the reason and without the token, and it recovers', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  chatwoot.directory.addToken(CANARY, 'bot');
+  await backscroll.app.readiness.recheck();
+  const [status, body] = await ready(backscroll);
+  expect(status).toBe(503);
+  expect(body).toEqual({ status: 'not ready', error: expect.stringMatching(/^CHATWOOT_API_TOKEN: .*agent bot.*administrator/) });
+  expect(backscroll.logs.some((line) => line.includes('not ready: CHATWOOT_API_TOKEN'))).toBe(true);
+
+  chatwoot.directory.addToken(CANARY, chatwoot.directory.tokenOwner(SAMPLE_TOKEN)!);
+  await backscroll.app.readiness.recheck();
+  expect(await ready(backscroll)).toEqual([200, { status: 'ready' }]);
+});
+
+test('an unknown token is not ready, with the reason', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  chatwoot.directory.revokeToken(CANARY);
+  await backscroll.app.readiness.recheck();
+  expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error: expect.stringContaining('it does not know it') }]);
+});
+
+test('every token is asked for', async () => {
+  const env = { CHATWOOT_ACCOUNT_TOKENS: `{"1":"${CANARY}","7":"token-of-account-7"}` };
+  const { backscroll, chatwoot } = await startHouse({ env });
+  await backscroll.app.readiness.recheck();
+  expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error: expect.stringMatching(/^CHATWOOT_ACCOUNT_TOKENS, account 7:/) }]);
+  chatwoot.directory.addToken('token-of-account-7', chatwoot.directory.tokenOwner(SAMPLE_TOKEN)!);
+  chatwoot.clearLog();
+  await backscroll.app.readiness.recheck();
+  expect(await ready(backscroll)).toEqual([200, { status: 'ready' }]);
+  chatwoot.clearLog(); // The second token is none that the search for what was forwarded knows.
+});
+
+test.each([
+  ['unreachable', () => ({ kind: 'refuse-headers-reset' }) as const],
+  ['failing', () => ({ kind: 'status', status: 500 }) as const],
+  ['redirecting', () => ({ kind: 'redirect', location: 'https://elsewhere.example/' }) as const],
+])('a Chatwoot that is %s is not ready', async (_name, fault) => {
+  const { backscroll, chatwoot } = await startHouse();
+  chatwoot.fault = fault;
+  await backscroll.app.readiness.recheck();
+  expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error: expect.stringMatching(/Chatwoot/) }]);
+});
+
+test('a read that finds the token rejected has readiness asked again', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  await backscroll.app.readiness.recheck();
+  chatwoot.directory.revokeToken(CANARY);
+  const checks = () => askedByBackscroll(chatwoot).filter(({ path }) => path.includes('/accounts/0/')).length;
+  expect(checks()).toBe(1);
+  expect((await backscroll.get(messagesOf(2))).status).toBe(502);
+  await backscroll.app.readiness.recheck();
+  expect(checks()).toBe(2);
+  expect((await ready(backscroll))[0]).toBe(503);
+});
+
+test('metrics count requests, reads, and what the cache holds', async () => {
+  const { backscroll } = await startHouse();
+  for (let n = 0; n < 3; n++) await backscroll.get(messagesOf(2));
+  await backscroll.get(messagesOf(99));
+  const metrics = await backscroll.metrics();
+  expect(metrics).toContain('backscroll_requests_total{outcome="miss",status="200"} 1');
+  expect(metrics).toContain('backscroll_requests_total{outcome="hit",status="200"} 2');
+  expect(metrics).toContain('backscroll_requests_total{outcome="none",status="404"} 1');
+  expect(metrics).toContain('backscroll_upstream_reads_total{reason="forward"} 2');
+  expect(metrics).toContain('backscroll_upstream_answers_total{status="200"} 1');
+  expect(metrics).toContain('backscroll_upstream_answers_total{status="404"} 1');
+  expect(metrics).toContain('backscroll_cache_conversations 1');
+  expect(metrics).toMatch(/backscroll_cache_bytes [1-9]\d{3,}/);
+  expect(metrics).toContain('backscroll_in_flight_reads 0');
+  expect(metrics).toMatch(/backscroll_request_duration_seconds_count\{outcome="hit"\} 2/);
+});
+
+test('a request is logged with client, ids, status, outcome and its own id, and with nothing that a caller made up', async () => {
+  const { backscroll } = await startHouse();
+  await backscroll.get(messagesOf(2, '?before=1010&note=private'), { 'x-request-id': 'r-1', 'user-agent': 'made-up' });
+  await backscroll.send({ target: '/api/v1/accounts/made-up/conversations/2/messages', headers: [['api_access_token', 'made-up']] });
+  const lines = backscroll.logs.map((line): Record<string, unknown> => JSON.parse(line));
+  expect(lines.find(({ reqId }) => reqId === 'r-1')).toMatchObject({
+    client: 'test',
+    accountId: 1,
+    conversationId: 2,
+    status: 200,
+    outcome: 'miss',
+    ms: expect.any(Number),
+    msg: 'answered',
+  });
+  expect(backscroll.logs.join('')).not.toMatch(/made-up|private|1010/);
+});

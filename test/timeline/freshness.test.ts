@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { historyLifetime, metaLifetime, statementLifetime, tailLifetime } from '../../src/timeline/freshness.ts';
+import { FRESHNESS, MINUTES, SECONDS } from './rows.ts';
+
+test('history is fresh for HISTORY_MAX_AGE and answered up to twice that', () => {
+  expect(historyLifetime(FRESHNESS)).toEqual({ freshMs: 15 * MINUTES, usableMs: 30 * MINUTES });
+});
+
+test('the tail is fresh for TAIL_MAX_AGE and not answered beyond', () => {
+  expect(tailLifetime(FRESHNESS)).toEqual({ freshMs: 1 * SECONDS, usableMs: 1 * SECONDS });
+});
+
+test('`meta` is fresh for META_MAX_AGE and answered up to six times that, beside the newest page not beyond', () => {
+  expect(metaLifetime(FRESHNESS, false)).toEqual({ freshMs: 10 * SECONDS, usableMs: 60 * SECONDS });
+  expect(metaLifetime(FRESHNESS, true)).toEqual({ freshMs: 10 * SECONDS, usableMs: 10 * SECONDS });
+});
+
+test('a durable statement lives as history does, a transient one as the tail', () => {
+  expect(statementLifetime(FRESHNESS, 'durable')).toEqual(historyLifetime(FRESHNESS));
+  expect(statementLifetime(FRESHNESS, 'transient')).toEqual(tailLifetime(FRESHNESS));
+});
+
+test('a settling statement lives for SETTLE, and never outlives the freshness of history', () => {
+  const settle = { freshMs: 2 * MINUTES, usableMs: 2 * MINUTES };
+  expect(statementLifetime(FRESHNESS, 'settling')).toEqual(settle);
+  const shorter = { ...FRESHNESS, historyMaxAgeMs: 30 * SECONDS };
+  expect(statementLifetime(shorter, 'settling')).toEqual({ freshMs: 30 * SECONDS, usableMs: 30 * SECONDS });
+});
+
+test('a lifetime of 0 allows nothing but the moment itself', () => {
+  const never = { ...FRESHNESS, tailMaxAgeMs: 0, metaMaxAgeMs: 0, historyMaxAgeMs: 0 };
+  for (const life of [historyLifetime(never), tailLifetime(never), metaLifetime(never, false), statementLifetime(never, 'settling')]) {
+    expect(life).toEqual({ freshMs: 0, usableMs: 0 });
+  }
+});

@@ -1,0 +1,299 @@
+// One random history: writes, reads, time, evictions and restarts, told by a string of bytes (so that fast-check can
+// shrink it), with the law checked at every step: whenever `prove` answers, the model answers the same.
+//
+// Excepted, as the promises have it: a row may be missing while it is younger than TAIL_MAX_AGE; a row that was deleted or
+// edited without a word may live on for HISTORY_MAX_AGE (twice that while it is refreshed behind).
+
+import type { Freshness } from '../../../src/timeline/freshness.ts';
+import type { sawId, vouchedFrontier } from '../../../src/timeline/frontier.ts';
+import type { learn } from '../../../src/timeline/learn.ts';
+import type { prove } from '../../../src/timeline/prove.ts';
+import type { Query } from '../../../src/timeline/query.ts';
+import type { Reading } from '../../../src/timeline/reading.ts';
+import type { Timeline } from '../../../src/timeline/timeline.ts';
+import type { ModelRow } from './model.ts';
+import { find, isVisible, whyNotPermitted } from './model.ts';
+
+/** The functions under test; mutation tests hand in broken ones. */
+export interface Subject {
+  readonly prove: typeof prove;
+  readonly learn: typeof learn;
+  readonly sawId: typeof sawId;
+  readonly vouchedFrontier: typeof vouchedFrontier;
+  readonly EMPTY_TIMELINE: Timeline;
+  readonly PAGE_LIMIT: Record<Query['mode'], number>;
+}
+
+export interface Rules {
+  /** Whether rows may carry a created_at from before they were written. */
+  readonly backDating: boolean;
+  /** Whether ids may be handed out before their rows are committed. */
+  readonly lateCommits: boolean;
+  /** Shortest time from an id's handing out to its late commit, ms. */
+  readonly commitDelayMinMs: number;
+  /** Longest time from an id's handing out to its commit, ms. Beyond `settleMs` the law may break until it is healed. */
+  readonly commitDelayMaxMs: number;
+  readonly freshness: Freshness;
+}
+
+/** Small pages, so that short histories fill them. */
+export const SMALL_LIMITS = { latest: 3, before: 3, after: 4, between: 5 } as const;
+
+export const FRESHNESS: Freshness = {
+  tailMaxAgeMs: 1_000,
+  metaMaxAgeMs: 10_000,
+  historyMaxAgeMs: 900_000,
+  staleIfErrorMs: 3_600_000,
+  settleMs: 120_000,
+};
+
+export interface Tally {
+  proofs: number;
+  /** Proofs of a full page, of a short one, of one that reached into the tail. */
+  full: number;
+  history: number;
+  contradictions: number;
+  /** Wrong answers that the excuse covers. */
+  excused: number;
+}
+
+/** True for a row that may be missing from an answer for another reason than the promises; such answers are counted. */
+export type Excuse = (row: ModelRow, world: World) => boolean;
+
+/**
+ * What no evidence can rule out (frontier.ts): the row was handed out within the last SETTLE, under the id of a row that is
+ * back-dated and so seemed to be older than SETTLE.
+ */
+export const underBackDated: Excuse = (row, { now, backDated }) =>
+  now - row.versions[0]! <= 2 * FRESHNESS.settleMs && [...backDated].some((id) => id > row.id);
+
+export class LawBroken extends Error {}
+
+/** Plain, back-dated, in the second before, in the microsecond before, committed late. */
+const WRITES = [0, 1, 2, 3, 4, 4, 2, 0];
+const START_MS = 1_800_000_000_000;
+const WAITS_MS = [0, 1, 300, 900, 1_100, 5_000, 31_000, 90_000, 125_000, 300_000, 700_000, 1_000_000, 2_000_000];
+const BACKDATED_MS = [1_000, 3_000, 60_000, 180_000, 3_600_000, 86_400_000];
+
+/** The state of one history. */
+export class World {
+  readonly rows: ModelRow[] = [];
+  now = START_MS;
+  timeline: Timeline;
+  readonly tally: Tally = { proofs: 0, full: 0, history: 0, contradictions: 0, excused: 0 };
+  readonly #subject: Subject;
+  readonly #rules: Rules;
+  readonly #excuse: Excuse;
+  #seen: Parameters<Subject['sawId']>[0] = [];
+  #nextId = 100;
+  #clockOffsetMs = 0;
+  #lastUs = 0;
+  #open: { row: ModelRow; due: number }[] = [];
+  #pending: Reading[] = [];
+
+  constructor(subject: Subject, rules: Rules, excuse: Excuse = () => false) {
+    this.#subject = subject;
+    this.#rules = rules;
+    this.#excuse = excuse;
+    this.timeline = subject.EMPTY_TIMELINE;
+  }
+
+  /** Rows whose created_at lies before that of a lower id of this conversation, or far before they were written. */
+  backDated = new Set<number>();
+
+  write(wanted: number, argument: number): void {
+    const refused = (wanted === 4 && !this.#rules.lateCommits) || (wanted !== 0 && wanted !== 4 && !this.#rules.backDating);
+    const kind = refused ? 0 : wanted;
+    const us = this.#createdAt(kind, argument);
+    const row: ModelRow = {
+      id: this.#nextId++,
+      us,
+      internal: argument % 4 === 1,
+      committedAt: null,
+      deletedAt: null,
+      versions: [this.now],
+    };
+    this.rows.push(row);
+    const { commitDelayMinMs, commitDelayMaxMs } = this.#rules;
+    if (kind === 4)
+      this.#open.push({ row, due: this.now + commitDelayMinMs + ((argument * 7919) % (commitDelayMaxMs - commitDelayMinMs)) });
+    else row.committedAt = this.now;
+  }
+
+  #createdAt(kind: number, argument: number): number {
+    const clock = (this.now + this.#clockOffsetMs) * 1000;
+    let us = clock + (argument % 7);
+    if (kind === 1) us = clock - BACKDATED_MS[argument % BACKDATED_MS.length]! * 1000;
+    if (kind === 2) us = Math.floor(this.#lastUs / 1e6) * 1e6 + ((argument * 37_777) % 1_000_000);
+    if (kind === 3) us = this.#lastUs;
+    if (us <= 0) us = clock;
+    if (us < clock - 2_000_000) this.backDated.add(this.#nextId);
+    this.#lastUs = us;
+    return us;
+  }
+
+  editSilently(argument: number): void {
+    const row = this.#pick(argument);
+    row?.versions.push(this.now);
+  }
+
+  deleteSilently(argument: number): void {
+    const row = this.#pick(argument);
+    if (row !== undefined && row.deletedAt === null) row.deletedAt = this.now;
+  }
+
+  #pick(argument: number): ModelRow | undefined {
+    const visible = this.rows.filter((row) => isVisible(row, this.now));
+    return visible[argument % Math.max(1, visible.length)];
+  }
+
+  wait(ms: number): void {
+    const until = this.now + ms;
+    this.#open = this.#open.filter(({ row, due }) => {
+      if (due > until) return true;
+      row.committedAt = due;
+      return false;
+    });
+    this.now = until;
+  }
+
+  stepUpstreamClock(argument: number): void {
+    if (!this.#rules.backDating) return; // A clock that steps back is back-dating by another name.
+    this.#clockOffsetMs = ((argument % 5) - 2) * 700;
+  }
+
+  /** Ids handed out to, and read in, other conversations. */
+  readElsewhere(argument: number): void {
+    this.#nextId += 1 + (argument % 3);
+    this.#see(this.#nextId - 1);
+  }
+
+  evict(): void {
+    this.timeline = this.#subject.EMPTY_TIMELINE;
+  }
+
+  restart(): void {
+    this.evict();
+    this.#seen = [];
+    this.#pending = [];
+  }
+
+  query(mode: number, first: number, second: number): Query {
+    const ids = this.rows.map((row) => row.id);
+    const cursor = (argument: number): number =>
+      (ids[(argument >> 2) % Math.max(1, ids.length)] ?? 100) + ((argument & 3) === 3 ? 1 : 0);
+    const publicOnly = mode % 8 >= 6;
+    switch (mode % 4) {
+      case 0:
+        return { mode: 'latest', publicOnly };
+      case 1:
+        return { mode: 'before', before: cursor(first), publicOnly };
+      case 2:
+        return { mode: 'after', after: cursor(first) - (first & 1), publicOnly };
+      default:
+        return { mode: 'between', after: cursor(first), before: cursor(second), publicOnly };
+    }
+  }
+
+  /** Asks upstream. The reading is learnt now or, like an answer on a slow line, at a later step. */
+  read(query: Query, salt: number, late: boolean): void {
+    const tie = (id: number): number => (Math.imul(id ^ salt, 2_654_435_761) >>> 0) % 1009;
+    const visible = this.rows.filter((row) => isVisible(row, this.now));
+    const rows = find(visible, query, this.#subject.PAGE_LIMIT, tie).map((row) => ({
+      id: row.id,
+      createdAt: Math.floor(row.us / 1e6),
+      internal: row.internal,
+      raw: String(row.versions.filter((at) => at <= this.now).length - 1),
+    }));
+    const reading: Reading = { query, rows, envelope: { head: '{"payload":[', tail: ']}' }, askedAt: this.now };
+    if (late) this.#pending.push(reading);
+    else this.#learn(reading);
+  }
+
+  learnPending(): void {
+    const reading = this.#pending.shift();
+    if (reading !== undefined && this.now - reading.askedAt <= 10_000) this.#learn(reading);
+  }
+
+  #see(id: number): void {
+    this.#seen = this.#subject.sawId(this.#seen, id, this.now, this.#rules.freshness.settleMs);
+  }
+
+  #learn(reading: Reading): void {
+    const { settleMs, historyMaxAgeMs } = this.#rules.freshness;
+    if (reading.rows.length > 0) this.#see(Math.max(...reading.rows.map((row) => row.id)));
+    const vouched = this.#subject.vouchedFrontier(this.#seen, reading.askedAt, settleMs);
+    const context = { vouched, settleMs, expiredBefore: reading.askedAt - 2 * historyMaxAgeMs };
+    const { timeline, outcome } = this.#subject.learn(this.timeline, reading, context);
+    if (outcome === 'contradiction') this.tally.contradictions++;
+    this.timeline = timeline;
+  }
+
+  /** The law for one query. */
+  check(query: Query): void {
+    const { freshness } = this.#rules;
+    const proof = this.#subject.prove(this.timeline, query, { now: this.now, freshness });
+    if (!proof.proved) return;
+    this.tally.proofs++;
+    if (proof.rows.length === this.#subject.PAGE_LIMIT[query.mode]) this.tally.full++;
+    if (query.mode === 'before' || query.mode === 'between') this.tally.history++;
+
+    const byId = new Map(this.rows.map((row) => [row.id, row]));
+    const answer = proof.rows.map((row) => byId.get(row.id)!);
+    const shown = new Set(answer);
+    const oldestMs = 2 * freshness.historyMaxAgeMs;
+    const rows = this.rows.filter((row) => {
+      if (isVisible(row, this.now)) return shown.has(row) || this.now - row.committedAt! > freshness.tailMaxAgeMs;
+      return shown.has(row) && row.deletedAt !== null && this.now - row.deletedAt <= oldestMs;
+    });
+    const limits = this.#subject.PAGE_LIMIT;
+    const stale = this.#whyStale(
+      answer,
+      proof.rows.map((row) => Number(row.raw)),
+      oldestMs,
+    );
+    const wrong = stale ?? whyNotPermitted(answer, rows, query, limits);
+    if (wrong === null) return;
+    const excused = rows.filter((row) => shown.has(row) || !this.#excuse(row, this));
+    if (stale === null && whyNotPermitted(answer, excused, query, limits) === null) {
+      this.tally.excused++;
+      return;
+    }
+    throw new LawBroken(`${wrong}: ${JSON.stringify(query)} was answered with ${answer.map((row) => row.id).join(' ')}`);
+  }
+
+  #whyStale(answer: readonly ModelRow[], versions: readonly number[], oldestMs: number): string | null {
+    for (const [at, row] of answer.entries()) {
+      const replacedAt = row.versions[versions[at]! + 1];
+      if (replacedAt !== undefined && this.now - replacedAt > oldestMs) return `row ${row.id} is too old a version`;
+    }
+    return null;
+  }
+}
+
+/** Runs the history that `script` tells. @throws LawBroken */
+export function runHistory(script: Uint8Array, subject: Subject, rules: Rules, excuse?: Excuse): Tally {
+  const world = new World(subject, rules, excuse);
+  for (let row = 0; row < script[0]! % 16; row++) {
+    world.write(row % 5 === 4 ? 2 : 0, script[row]!);
+    world.wait(40_000);
+  }
+  for (let at = 0; at + 3 < script.length; at += 4) {
+    const [op, a, b, c] = [script[at]! % 32, script[at + 1]!, script[at + 2]!, script[at + 3]!];
+    if (op < 8) world.write(WRITES[op]!, a);
+    else if (op === 8) world.editSilently(a);
+    else if (op === 9) world.deleteSilently(a);
+    else if (op < 20) world.read(world.query(a, b, c), c, op === 19);
+    else if (op === 20) world.learnPending();
+    else if (op < 26) world.wait(WAITS_MS[a % WAITS_MS.length]!);
+    else if (op === 26) world.readElsewhere(a);
+    else if (op === 27) world.stepUpstreamClock(a);
+    else if (op === 28 && a < 60) world.evict();
+    else if (op === 29 && a < 60) world.restart();
+    world.check(world.query(b, c, a));
+    world.check(world.query(c, a, b));
+    world.check(world.query(a, b, c));
+    world.check(world.query(a + 1, c, b));
+  }
+  return world.tally;
+}

@@ -1,0 +1,51 @@
+import { describe, expect, test } from 'vitest';
+import { underBackDated, FRESHNESS } from './history.ts';
+import type { Rules } from './history.ts';
+import { EVERYTHING, runLaw } from './law.ts';
+
+/** Printed by fast-check where the law breaks; `LAW_SEED` repeats a run. */
+const seed = process.env['LAW_SEED'] === undefined ? undefined : Number(process.env['LAW_SEED']);
+
+describe('whenever prove answers, the model of the finder answers the same', () => {
+  test('over every kind of write in one conversation', () => {
+    const tally = runLaw({ runs: 20_000, seed, excuse: underBackDated });
+    expect(tally.proofs).toBeGreaterThan(200_000);
+    expect(tally.full).toBeGreaterThan(10_000);
+    expect(tally.history).toBeGreaterThan(100_000);
+    // Late commits under a row that is back-dated by more than SETTLE: no evidence tells them from plain history.
+    expect(tally.excused / tally.proofs).toBeLessThan(1 / 10_000);
+  }, 120_000);
+
+  test.each<[string, Rules]>([
+    ['back-dated rows and clock steps', { ...EVERYTHING, lateCommits: false }],
+    ['late commits within SETTLE', { ...EVERYTHING, backDating: false }],
+  ])(
+    'without any exception over %s',
+    (_name, rules) => {
+      const tally = runLaw({ runs: 4_000, seed, rules });
+      expect(tally.proofs).toBeGreaterThan(40_000);
+      expect(tally.excused).toBe(0);
+    },
+    120_000,
+  );
+});
+
+test('a commit later than SETTLE is missed at most until the contradiction shows or the age runs out', () => {
+  const rules: Rules = {
+    ...EVERYTHING,
+    backDating: false,
+    commitDelayMinMs: 2 * FRESHNESS.settleMs,
+    commitDelayMaxMs: 6 * FRESHNESS.settleMs,
+  };
+  const oldestMs = 2 * FRESHNESS.historyMaxAgeMs;
+  const tally = runLaw({
+    runs: 20_000,
+    seed,
+    rules,
+    excuse: (row, { now }) => {
+      const late = row.committedAt !== null && row.committedAt - row.versions[0]! > FRESHNESS.settleMs;
+      return late && now - row.committedAt! <= oldestMs;
+    },
+  });
+  expect(tally.contradictions).toBeGreaterThan(0);
+}, 120_000);

@@ -1,0 +1,46 @@
+// The law over many random histories.
+
+import fc from 'fast-check';
+import * as frontier from '../../../src/timeline/frontier.ts';
+import { learn } from '../../../src/timeline/learn.ts';
+import { prove } from '../../../src/timeline/prove.ts';
+import { PAGE_LIMIT } from '../../../src/timeline/query.ts';
+import { EMPTY_TIMELINE } from '../../../src/timeline/timeline.ts';
+import type { Excuse, Rules, Subject, Tally } from './history.ts';
+import { FRESHNESS, runHistory, SMALL_LIMITS } from './history.ts';
+
+/** The code under test, with pages small enough for short histories to fill. */
+export function realSubject(): Subject {
+  Object.assign(PAGE_LIMIT, SMALL_LIMITS);
+  return { prove, learn, sawId: frontier.sawId, vouchedFrontier: frontier.vouchedFrontier, EMPTY_TIMELINE, PAGE_LIMIT };
+}
+
+/** Every kind of write in one conversation. */
+export const EVERYTHING: Rules = {
+  backDating: true,
+  lateCommits: true,
+  commitDelayMinMs: 1,
+  commitDelayMaxMs: FRESHNESS.settleMs - 1,
+  freshness: FRESHNESS,
+};
+
+export interface LawOptions {
+  readonly runs: number;
+  readonly seed?: number | undefined;
+  readonly subject?: Subject;
+  readonly rules?: Rules;
+  readonly excuse?: Excuse | undefined;
+}
+
+/** Checks the law over `runs` histories. @returns what was checked. @throws with the shrunk history where it breaks. */
+export function runLaw({ runs, seed, subject = realSubject(), rules = EVERYTHING, excuse }: LawOptions): Tally {
+  const total: Tally = { proofs: 0, full: 0, history: 0, contradictions: 0, excused: 0 };
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 40, maxLength: 240 }), (script) => {
+      const tally = runHistory(script, subject, rules, excuse);
+      for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
+    }),
+    { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
+  );
+  return total;
+}
