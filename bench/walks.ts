@@ -88,6 +88,8 @@ class House {
     const observer: CacheObserver = {
       upstreamRead: () => undefined,
       learnt: () => undefined,
+      shadowed: () => undefined,
+      fellBackToExact: () => undefined,
       behindFailed: (error) => {
         throw error;
       },

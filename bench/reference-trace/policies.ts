@@ -8,6 +8,7 @@ import type { LearnOutcome } from '../../src/timeline/learn.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import { PAGE_LIMIT, queryKey } from '../../src/timeline/query.ts';
 import type { Row } from '../../src/timeline/reading.ts';
+import { seededRandom } from '../../test/support/fake-chatwoot/seeded-random.ts';
 import { asking, CountingUpstream } from './upstream.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import { ACCOUNT, type World } from './world.ts';
@@ -21,6 +22,9 @@ export const FRESHNESS: Freshness = {
   settleMs: 2 * 60_000,
 };
 export const MEMORY_BYTES = 256 * 2 ** 20;
+export const SHADOW_RATE = 0.001;
+/** The engine's time-out runs in real time; the trace does not mean it. */
+const REAL_TIMEOUT_MS = 3_600_000;
 
 export interface PolicyAnswer {
   readonly rows: readonly Row[];
@@ -107,6 +111,7 @@ export class Backscroll implements Policy {
   readonly upstream: CountingUpstream;
   readonly engine: ReadThrough;
   readonly learnt = new Map<LearnOutcome, number>();
+  shadowDifferences = 0;
 
   constructor(world: World, time: VirtualTime) {
     this.upstream = new CountingUpstream(world, time);
@@ -116,11 +121,20 @@ export class Backscroll implements Policy {
       freshness: FRESHNESS,
       memoryBytesMax: MEMORY_BYTES,
       mode: 'proved',
+      shadowRate: SHADOW_RATE,
+      random: seededRandom(1),
+      answerTimeoutMs: REAL_TIMEOUT_MS,
       observer: {
         upstreamRead: (reason) => this.upstream.expect(reason),
         learnt: (outcome) => this.learnt.set(outcome, (this.learnt.get(outcome) ?? 0) + 1),
         behindFailed: (error) => {
           throw error;
+        },
+        shadowed: (difference) => {
+          if (difference !== null) this.shadowDifferences++;
+        },
+        fellBackToExact: () => {
+          throw new Error('fell back to exact queries');
         },
       },
     });

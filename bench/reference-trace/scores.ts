@@ -26,12 +26,13 @@ interface Score {
   wrongRows: number;
   oldContent: number;
   missesRow: number;
+  showsPast: number;
 }
 
 const EXAMPLES_MAX = 4;
 
 function nothing(): Score {
-  return { reads: 0, hits: 0, rows: 0, wrongRows: 0, oldContent: 0, missesRow: 0 };
+  return { reads: 0, hits: 0, rows: 0, wrongRows: 0, oldContent: 0, missesRow: 0, showsPast: 0 };
 }
 
 export class Scores {
@@ -102,18 +103,22 @@ export class Scores {
 
   #judge(answered: Answered, score: Score): void {
     const { conversationId, query, askedAt, answeredAt, rows } = answered;
-    const { verdict, missesRow } = this.#world.truth.judge({
+    const isHistory = query.mode !== 'latest';
+    const { verdict, missesRow, showsPast } = this.#world.truth.judge({
       conversationId,
       query,
       rows,
       askedAt,
       answeredAt,
       rowsMaxAgeMs: FRESHNESS.tailMaxAgeMs,
-      contentMaxAgeMs: query.mode === 'latest' ? FRESHNESS.tailMaxAgeMs : 2 * FRESHNESS.historyMaxAgeMs,
+      settledMaxAgeMs: 2 * FRESHNESS.historyMaxAgeMs,
+      unsettledMaxAgeMs: isHistory ? 2 * FRESHNESS.historyMaxAgeMs : FRESHNESS.tailMaxAgeMs,
+      settleMs: FRESHNESS.settleMs,
     });
     if (verdict === 'wrong-rows') score.wrongRows++;
     if (verdict === 'old-content') score.oldContent++;
     if (missesRow) score.missesRow++;
+    if (showsPast) score.showsPast++;
     if (verdict === 'right' || this.examples.length >= EXAMPLES_MAX) return;
     const { truth } = this.#world;
     this.examples.push(

@@ -13,6 +13,8 @@ interface Version {
 
 interface TrueRow {
   readonly row: MessageRow;
+  /** When its id was handed out, and when it became visible. */
+  readonly handedOutAt: number;
   readonly committedAt: number;
   /** What it looked like from when on; the first from its commit. */
   readonly versions: Version[];
@@ -22,6 +24,7 @@ interface TrueRow {
  * - `right`: what the finder answered at some moment that the freshness rules allow.
  * - `wrong-rows`: at no such moment did the finder answer these ids in this order.
  * - `old-content`: a row stands as it did longer ago than allowed.
+ * A row whose id was handed out SETTLE ago is history: its content may be as old as that of history, on the newest page too.
  */
 export type Verdict = 'right' | 'wrong-rows' | 'old-content';
 
@@ -29,6 +32,8 @@ export interface Judgement {
   readonly verdict: Verdict;
   /** A row that belongs on the page and had been there for longer than the bound is missing. */
   readonly missesRow: boolean;
+  /** Right, but a settled row of it stands as it did longer ago than `rowsMaxAgeMs`. */
+  readonly showsPast: boolean;
 }
 
 export interface Claim {
@@ -37,9 +42,11 @@ export interface Claim {
   readonly rows: readonly Row[];
   readonly askedAt: number;
   readonly answeredAt: number;
-  /** How old the list of rows, and the content of the rows, may be when asked for, ms. */
+  /** How old the list of rows may be when asked for, the content of settled rows, and that of the others, ms. */
   readonly rowsMaxAgeMs: number;
-  readonly contentMaxAgeMs: number;
+  readonly settledMaxAgeMs: number;
+  readonly unsettledMaxAgeMs: number;
+  readonly settleMs: number;
 }
 
 export class Truth {
@@ -48,12 +55,12 @@ export class Truth {
   /** When rows appeared in a conversation, ascending. */
   readonly #changes = new Map<number, number[]>();
 
-  committed(row: MessageRow, raw: string, at: number): void {
+  committed(row: MessageRow, raw: string, { handedOutAt, at }: { readonly handedOutAt: number; readonly at: number }): void {
     const rows = this.#conversations.get(row.conversationId) ?? [];
     this.#conversations.set(row.conversationId, rows);
     let place = rows.length;
     while (place > 0 && comesBefore(row, rows[place - 1]!.row)) place--;
-    const added = { row, committedAt: at, versions: [{ at, raw }] };
+    const added = { row, handedOutAt, committedAt: at, versions: [{ at, raw }] };
     rows.splice(place, 0, added);
     this.#byId.set(row.id, added);
     const changes = this.#changes.get(row.conversationId) ?? [];
@@ -76,13 +83,21 @@ export class Truth {
       );
     if (!isRight) {
       const shown = new Set(claim.rows.map((row) => row.id));
-      return {
-        verdict: 'wrong-rows',
-        missesRow: now.some(({ row, committedAt }) => committedAt <= earliest && !shown.has(row.id)),
-      };
+      const missesRow = now.some(({ row, committedAt }) => committedAt <= earliest && !shown.has(row.id));
+      return { verdict: 'wrong-rows', missesRow, showsPast: false };
     }
-    const isCurrent = claim.rows.every((row) => this.#wasSo(row, askedAt - claim.contentMaxAgeMs, answeredAt));
-    return { verdict: isCurrent ? 'right' : 'old-content', missesRow: false };
+    const isCurrent = claim.rows.every((row) => this.#wasSo(row, askedAt - this.#contentMaxAgeMs(row, claim), answeredAt));
+    const showsPast = isCurrent && !claim.rows.every((row) => this.#wasSo(row, earliest, answeredAt));
+    return { verdict: isCurrent ? 'right' : 'old-content', missesRow: false, showsPast };
+  }
+
+  /** True if the row's id was handed out so long before that it is settled. */
+  isSettled(id: number, at: number, settleMs: number): boolean {
+    return at - this.#byId.get(id)!.handedOutAt >= settleMs;
+  }
+
+  #contentMaxAgeMs({ id }: Row, { askedAt, settleMs, settledMaxAgeMs, unsettledMaxAgeMs }: Claim): number {
+    return this.isSettled(id, askedAt, settleMs) ? settledMaxAgeMs : unsettledMaxAgeMs;
   }
 
   /** Which rows an answer lacks or has too many, and when they appeared. For people. */

@@ -118,7 +118,7 @@ export class World {
     const open = this.#table.begin(isBackdated ? { ...draft, createdAtUs: Math.floor((now - backdatedByMs) * 1000) } : draft);
     const commit = (): void => {
       const row = this.#table.commit(open);
-      this.#committed(row);
+      this.#committed(row, now);
       if (row.messageType === 0) onIncoming(row);
       if (row.messageType === 1 && !row.private) {
         this.#editLater(row.id, WORLD.deliveredAfterMs * chance.uniform(0.5, 1.5), { status: 'delivered' });
@@ -142,8 +142,8 @@ export class World {
     });
   }
 
-  #committed(row: MessageRow): void {
-    this.truth.committed(row, this.#read(row).raw, this.#time.now);
+  #committed(row: MessageRow, handedOutAt: number): void {
+    this.truth.committed(row, this.#read(row).raw, { handedOutAt, at: this.#time.now });
     this.#changed.add(row.conversationId);
   }
 
@@ -164,7 +164,7 @@ export class World {
     }
     for (const { at, conversationId } of written.toSorted((a, b) => a.at - b.at)) {
       const row = this.#table.insert({ ...this.#draft(conversationId), createdAtUs: Math.floor(at * 1000), status: 'read' });
-      this.truth.committed(row, this.#read(row).raw, at);
+      this.truth.committed(row, this.#read(row).raw, { handedOutAt: at, at });
     }
   }
 

@@ -3,8 +3,10 @@
 // The order matters. The flight is in the table before the read is sent and leaves it in the same turn in which its answer
 // is learnt, so a caller finds either the flight or what it brought, never neither. A caller that asks for "as of now" may
 // join only a read sent after it came; those that come while one is under way share the next, which is sent when it ends.
-// A failure is shared by all who wait and kept by nobody. A caller that leaves does not take the read with it; the last
+// An invalidated read is joined by nobody new. A failure is shared by all who wait and kept by nobody. A caller that leaves does not take the read with it; the last
 // one leaving does.
+
+import { abortable } from './deadline.ts';
 
 export interface Flight<T> {
   readonly promise: Promise<T>;
@@ -52,7 +54,7 @@ export class Flights<T> {
       entry = this.#start(key, send, Promise.resolve());
       this.#current.set(key, entry);
       shared = false;
-    } else if (current.sentAt === null || current.sentAt >= asOf) {
+    } else if (current.sentAt === null || (current.sentAt >= asOf && !current.invalidated)) {
       entry = current;
     } else {
       const next = this.#next.get(key);
@@ -106,7 +108,7 @@ export class Flights<T> {
   async #wait(key: string, entry: Entry<T>, signal: AbortSignal | undefined): Promise<T> {
     entry.waiters++;
     try {
-      return await (signal === undefined ? entry.promise : raceAbort(entry.promise, signal));
+      return await (signal === undefined ? entry.promise : abortable(entry.promise, signal));
     } finally {
       entry.waiters--;
       if (entry.waiters === 0) {
@@ -123,17 +125,4 @@ function settled(promise: Promise<unknown>): Promise<void> {
     () => undefined,
     () => undefined,
   );
-}
-
-function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  if (signal.aborted) return Promise.reject(reasonOf(signal));
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(reasonOf(signal));
-    signal.addEventListener('abort', onAbort, { once: true });
-    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
-}
-
-function reasonOf(signal: AbortSignal): Error {
-  return signal.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal.reason });
 }

@@ -37,8 +37,11 @@ export class MemoryStore {
     this.#entries.delete(conversationKey(conversation));
   }
 
-  clear(): void {
-    this.#entries.clear();
+  /** Drops the conversations whose keys the test holds for. @returns how many. */
+  deleteWhere(concerns: (key: string) => boolean): number {
+    const keys = [...this.#entries.keys()].filter(concerns);
+    for (const key of keys) this.#entries.delete(key);
+    return keys.length;
   }
 
   get bytes(): number {

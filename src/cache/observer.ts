@@ -1,19 +1,37 @@
 // What the engine tells of itself, for metrics and logs. It never tells content.
 
 import type { LearnOutcome } from '../timeline/learn.ts';
+import type { Query } from '../timeline/query.ts';
+import type { ConversationId } from '../upstream/upstream.ts';
 
 /**
  * Why upstream was read.
  * - `forward`: the query as a caller asked it.
  * - `fill`: something smaller, after which a caller's query could be proved.
  * - `seal`, `refresh`, `meta`: behind an answer.
+ * - `shadow`: to compare a proved answer with upstream's own.
  */
-export type ReadReason = 'forward' | 'fill' | 'seal' | 'refresh' | 'meta';
+export type ReadReason = 'forward' | 'fill' | 'seal' | 'refresh' | 'meta' | 'shadow';
 
-export const READ_REASONS: readonly ReadReason[] = ['forward', 'fill', 'seal', 'refresh', 'meta'];
+export const READ_REASONS: readonly ReadReason[] = ['forward', 'fill', 'seal', 'refresh', 'meta', 'shadow'];
+
+/** Rows of an answer as ids and seconds: enough to see what differs, nothing of what was said. */
+export type RowList = readonly { readonly id: number; readonly createdAt: number }[];
+
+/** A proved answer that upstream does not confirm. */
+export interface ShadowDifference {
+  readonly conversation: ConversationId;
+  readonly query: Query;
+  readonly proved: RowList;
+  readonly read: RowList;
+}
 
 export interface CacheObserver {
   upstreamRead(reason: ReadReason): void;
   learnt(outcome: LearnOutcome): void;
   behindFailed(error: unknown): void;
+  /** A shadow check was made; `difference` is null where upstream confirmed the answer. */
+  shadowed(difference: ShadowDifference | null): void;
+  /** So many differences that history is answered by exact query only from now on. */
+  fellBackToExact(): void;
 }

@@ -1,38 +1,23 @@
-// The walk of one read: prove → else fill or forward → learn → answer.
+// The walk of one read: prove → else fill, seal or forward → answer; while upstream fails, what can be proved at any age.
 
 import { BackscrollError, notFound } from '../errors.ts';
-import type { Freshness } from '../timeline/freshness.ts';
-import type { SeenIds } from '../timeline/frontier.ts';
-import { sawId, vouchedFrontier } from '../timeline/frontier.ts';
-import type { PlanContext } from '../timeline/plan.ts';
-import { nextWalk, planFill, planRefresh, planSeal, SEAL_AFTER_READS } from '../timeline/plan.ts';
+import { planFill, SEAL_AFTER_READS } from '../timeline/plan.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
-import { highestId } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
-import { idRange, queryKey } from '../timeline/query.ts';
-import type { Envelope, Reading, Row } from '../timeline/reading.ts';
-import type { ConversationId, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
-import { Behind } from './behind.ts';
-import type { Flight } from './flights.ts';
-import { Flights } from './flights.ts';
-import type { HistoryMode } from './knowledge.ts';
-import { learnInto, modeOf, proveFrom } from './knowledge.ts';
-import { conversationKey, MemoryStore } from './memory-store.ts';
-import { MissingConversations } from './missing.ts';
-import type { CacheObserver, ReadReason } from './observer.ts';
+import type { Envelope, Row } from '../timeline/reading.ts';
+import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
+import { abortable, withDeadline } from './deadline.ts';
+import type { Extent, LibraryOptions } from './library.ts';
+import { Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
+import { ReadBehind } from './read-behind.ts';
 
-export interface ReadThroughOptions {
-  readonly upstream: Upstream;
-  /** The engine's clock, ms. Must not step; only differences and comparisons with created_at matter. */
-  readonly now: () => number;
-  readonly freshness: Freshness;
-  /** What all knowledge together may hold, bytes. */
-  readonly memoryBytesMax: number;
-  readonly mode: HistoryMode;
-  readonly observer: CacheObserver;
-  /** Conversations read behind answers at once. */
-  readonly behindMax?: number;
+export interface ReadThroughOptions extends LibraryOptions {
+  /** Share of proved answers that are compared with upstream's own, 0 to 1. */
+  readonly shadowRate?: number;
+  readonly random?: () => number;
+  /** The longest that one caller waits, whatever has to be read for it, ms. */
+  readonly answerTimeoutMs?: number;
 }
 
 /** What a caller demands beside the query. */
@@ -41,8 +26,8 @@ export interface Demand {
   readonly asOfNow: boolean;
   /** Everything as of now: the same from a client that may bypass the cache. */
   readonly bypass: boolean;
-  /** Aborts when the caller has gone away. */
-  readonly signal?: AbortSignal;
+  /** Aborts when the caller has gone away. Asked for only when something must be read. */
+  readonly signal?: () => AbortSignal;
 }
 
 export interface Answer {
@@ -57,32 +42,35 @@ export interface Answer {
   readonly stored: boolean;
 }
 
-interface Landed {
-  readonly answer: UpstreamAnswer;
-  readonly stored: boolean;
-}
+/** Failures during which what is known is still shown (design: errors). */
+const STALE_IF: ReadonlySet<string> = new Set([
+  'upstream_error',
+  'upstream_unreachable',
+  'upstream_redirect',
+  'upstream_invalid',
+  'upstream_timeout',
+  'upstream_busy',
+  'overloaded',
+]);
 
-const BEHIND_MAX = 4;
-const BEHIND_WAITING_MAX = 1000;
-/** Reads that one seal may take in a row; a walk that goes on asks again. */
-const SEAL_STEPS_MAX = 4;
+const ANSWER_TIMEOUT_MS = 15_000;
+
+/** The moment (ms) from which a caller that wants things as of now wants them; undefined for all others. */
+type AsOf = number | undefined;
 
 export class ReadThrough {
   readonly #options: ReadThroughOptions;
-  readonly #store: MemoryStore;
-  readonly #missing = new MissingConversations();
-  readonly #flights: Flights<Landed>;
-  readonly #behind: Behind;
-  #seen: SeenIds = [];
+  readonly #library: Library;
+  readonly #behind: ReadBehind;
 
   constructor(options: ReadThroughOptions) {
     this.#options = options;
-    this.#store = new MemoryStore(options.memoryBytesMax);
-    this.#flights = new Flights(options.now);
-    this.#behind = new Behind({
-      runningMax: options.behindMax ?? BEHIND_MAX,
-      waitingMax: BEHIND_WAITING_MAX,
-      onFailure: (error) => options.observer.behindFailed(error),
+    this.#library = new Library(options);
+    this.#behind = new ReadBehind({
+      library: this.#library,
+      observer: options.observer,
+      shadowRate: options.shadowRate ?? 0,
+      random: options.random ?? Math.random,
     });
   }
 
@@ -92,30 +80,38 @@ export class ReadThrough {
    */
   async answer(conversation: ConversationId, query: Query | TimestampQuery, demand: Demand): Promise<Answer> {
     if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand);
-    const asOf = demand.asOfNow || demand.bypass ? this.#options.now() : undefined;
-    if (asOf === undefined && this.#missing.has(conversation, this.#options.now())) throw notFound();
+    const asOf: AsOf = demand.asOfNow || demand.bypass ? this.#library.now : undefined;
+    if (asOf === undefined && this.#library.isMissing(conversation)) throw notFound();
+    let gap: Gap | null = null;
     if (!demand.bypass) {
-      const found = this.#prove(conversation, query, asOf);
-      if (found.proved) return this.#hit(conversation, query, found, 'hit');
-      const filled = await this.#fill(conversation, query, found, asOf, demand.signal);
-      if (filled !== null) return this.#hit(conversation, query, filled, 'miss');
+      const found = this.#library.prove(conversation, query, { asOf });
+      if (found.proved) {
+        this.#behind.check(conversation, query, found);
+        return this.#show(conversation, query, found, 'hit');
+      }
+      gap = found;
     }
-    return this.#forward(conversation, query, asOf, demand);
+    try {
+      const waitMs = this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
+      return await withDeadline(waitMs, demand.signal?.(), (signal) =>
+        this.#read(conversation, query, demand, gap, asOf, signal),
+      );
+    } catch (error) {
+      if (demand.bypass || !(error instanceof BackscrollError) || !STALE_IF.has(error.code)) throw error;
+      const found = this.#library.prove(conversation, query, { stale: true });
+      if (!found.proved) throw error;
+      return this.#shown(found, 'stale');
+    }
   }
 
-  /** What is known of a conversation is dropped; reads under way bring nothing that is kept. */
-  invalidate(conversation: ConversationId): void {
-    const prefix = `${conversationKey(conversation)} `;
-    this.#flights.invalidate((key) => key.startsWith(prefix));
-    this.#store.delete(conversation);
+  /** Forgets what is known; what is being read is not kept. @returns how many conversations were known. */
+  purge(extent: Extent): number {
+    return this.#library.forget(extent);
   }
 
   get size(): { bytes: number; conversations: number; inFlight: number } {
-    return {
-      bytes: this.#store.bytes,
-      conversations: this.#store.conversations,
-      inFlight: this.#flights.size + this.#behind.size,
-    };
+    const { bytes, conversations, inFlight } = this.#library.size;
+    return { bytes, conversations, inFlight: inFlight + this.#behind.size };
   }
 
   /** Resolves when no read behind an answer is under way. */
@@ -123,173 +119,77 @@ export class ReadThrough {
     return this.#behind.idle();
   }
 
+  /** Ends the reads behind answers; callers go on. */
+  drain(): Promise<void> {
+    return this.#behind.close();
+  }
+
   async close(): Promise<void> {
     await this.#behind.close();
+    this.#library.close(new BackscrollError('draining', 'Shutting down', { retryAfter: 5 }));
   }
 
-  #prove(conversation: ConversationId, query: Query, asOf: number | undefined): Proof | Gap {
-    const { freshness, mode, now } = this.#options;
-    const context = { now: now(), freshness, ...(asOf === undefined ? {} : { asOf }) };
-    return proveFrom(this.#store.get(conversation), mode, query, context);
+  #show(conversation: ConversationId, query: Query, proof: Proof, outcome: Outcome): Answer {
+    this.#behind.after(conversation, query, proof);
+    return this.#shown(proof, outcome);
   }
 
-  #hit(conversation: ConversationId, query: Query, proof: Proof, outcome: Outcome): Answer {
-    this.#readBehind(conversation, query, proof);
-    const now = this.#options.now();
-    const { rows, envelope } = proof;
-    return { rows, envelope, outcome, ageMs: now - proof.asOf, ttlMs: proof.freshUntil - now, stored: true };
+  #shown({ rows, envelope, asOf, freshUntil }: Proof, outcome: Outcome): Answer {
+    const { now } = this.#library;
+    return { rows, envelope, outcome, ageMs: now - asOf, ttlMs: freshUntil - now, stored: true };
   }
 
-  /** Waits for a read under way, or sends one that is smaller than the query, after which the query may be proved. */
-  async #fill(
+  async #read(
     conversation: ConversationId,
     query: Query,
-    gap: Gap,
-    asOf: number | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Proof | null> {
+    demand: Demand,
+    gap: Gap | null,
+    asOf: AsOf,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const filled = gap === null ? null : await this.#fill(conversation, query, gap, asOf, signal);
+    if (filled !== null) return this.#show(conversation, query, filled, 'miss');
+    const { result, shared } = this.#library.read(conversation, query, { reason: 'forward', asOf, signal });
+    const { answer, stored } = await result;
+    this.#noteForwarded(conversation, query);
+    const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
+    const outcome = demand.bypass ? 'bypass' : shared ? 'coalesced' : 'miss';
+    return { rows, envelope, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored };
+  }
+
+  /** Waits for what is being read already, or has something read that is better than the query itself. Null: forward. */
+  async #fill(conversation: ConversationId, query: Query, gap: Gap, asOf: AsOf, signal: AbortSignal): Promise<Proof | null> {
+    if (this.#library.isExact(conversation)) return null;
     let missing = gap;
-    const underWay = query.mode === 'latest' ? undefined : this.#behind.running(conversationKey(conversation));
+    const underWay = query.mode === 'latest' ? undefined : this.#behind.running(conversation);
     if (underWay !== undefined) {
-      await underWay;
-      const found = this.#prove(conversation, query, asOf);
+      await abortable(underWay, signal);
+      const found = this.#library.prove(conversation, query, { asOf });
       if (found.proved) return found;
       missing = found;
     }
-    const knowledge = this.#store.get(conversation);
-    if (modeOf(knowledge, this.#options.mode) === 'exact') return null;
-    const fill = planFill(knowledge.timeline, query, missing, { ...this.#planContext(), asOf });
-    if (fill !== null) await this.#read(conversation, fill, 'fill', asOf, signal).result;
-    else if (!(await this.#sealFor(conversation, query))) return null;
-    const found = this.#prove(conversation, query, asOf);
+    const { timeline } = this.#library.get(conversation);
+    const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf });
+    if (fill !== null) await this.#library.read(conversation, fill, { reason: 'fill', asOf, signal }).result;
+    else if (this.#behind.wouldSeal(conversation, query)) {
+      const sealing = this.#behind.seal(conversation, query);
+      if (sealing === undefined) return null;
+      await abortable(sealing, signal);
+    } else return null;
+    const found = this.#library.prove(conversation, query, { asOf });
     return found.proved ? found : null;
   }
 
-  /** Seals in place of forwarding, where a walk goes on and a place for it is free. False where the query must be forwarded. */
-  async #sealFor(conversation: ConversationId, query: Query): Promise<boolean> {
-    const { timeline, walk } = this.#store.get(conversation);
-    if (planSeal(timeline, query, walk, this.#planContext()) === null) return false;
-    const key = conversationKey(conversation);
-    this.#behind.offer(key, (signal) => this.#seal(conversation, query, signal));
-    const sealing = this.#behind.running(key);
-    await sealing;
-    return sealing !== undefined;
-  }
-
-  async #forward(conversation: ConversationId, query: Query, asOf: number | undefined, demand: Demand): Promise<Answer> {
-    const { result, shared } = this.#read(conversation, query, 'forward', asOf, demand.signal);
-    const { answer, stored } = await result;
-    this.#readBehind(conversation, query, null);
-    const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
-    const outcome = demand.bypass ? 'bypass' : shared ? 'coalesced' : 'miss';
-    return { rows, envelope, outcome, ageMs: this.#options.now() - askedAt, ttlMs: null, stored };
+  #noteForwarded(conversation: ConversationId, query: Query): void {
+    const { walk } = this.#library.get(conversation);
+    if (query.mode === 'latest' || walk.historyReads >= SEAL_AFTER_READS) return;
+    this.#library.setWalk(conversation, { ...walk, historyReads: walk.historyReads + 1 });
   }
 
   async #passThrough(conversation: ConversationId, query: TimestampQuery, demand: Demand): Promise<Answer> {
     this.#options.observer.upstreamRead('forward');
-    const answer = await this.#options.upstream.read(conversation, query, demand.signal);
+    const answer = await this.#options.upstream.read(conversation, query, demand.signal?.(), { priority: 'caller' });
     const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
-    return { rows, envelope, outcome: 'bypass', ageMs: this.#options.now() - askedAt, ttlMs: null, stored: false };
-  }
-
-  #read(
-    conversation: ConversationId,
-    query: Query,
-    reason: ReadReason,
-    asOf: number | undefined,
-    signal: AbortSignal | undefined,
-  ): { result: Promise<Landed>; shared: boolean } {
-    const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
-      this.#options.observer.upstreamRead(reason);
-      try {
-        const answer = await this.#options.upstream.read(conversation, query, abort);
-        const stored = answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight);
-        return { answer, stored };
-      } catch (error) {
-        this.#heed(conversation, error);
-        throw error;
-      }
-    };
-    const options = { ...(asOf === undefined ? {} : { asOf }), signal };
-    return this.#flights.join(`${conversationKey(conversation)} ${queryKey(query)}`, send, options);
-  }
-
-  #learn(conversation: ConversationId, reading: Reading, flight: Flight<Landed>): boolean {
-    const { freshness, mode, now, observer } = this.#options;
-    const { settleMs, historyMaxAgeMs } = freshness;
-    const highest = reading.rows.reduce((max, row) => Math.max(max, row.id), 0);
-    this.#seen = sawId(this.#seen, highest, now(), settleMs);
-    if (flight.invalidated) return false;
-    const context = {
-      vouched: vouchedFrontier(this.#seen, reading.askedAt, settleMs),
-      settleMs,
-      expiredBefore: reading.askedAt - 2 * historyMaxAgeMs,
-    };
-    const { knowledge, outcome } = learnInto(this.#store.get(conversation), mode, reading, context);
-    observer.learnt(outcome);
-    this.#store.set(conversation, knowledge);
-    return outcome === 'learnt' || outcome === 'contradiction';
-  }
-
-  /** Upstream's "not there" and "not allowed" end what is known of the conversation: erased data is not served. */
-  #heed(conversation: ConversationId, error: unknown): void {
-    if (!(error instanceof BackscrollError)) return;
-    if (error.code === 'not_found') this.#missing.add(conversation, this.#options.now());
-    if (error.code === 'not_found' || error.code === 'upstream_forbidden' || error.code === 'upstream_credentials') {
-      this.#store.delete(conversation);
-    }
-  }
-
-  /** Decides what should be read behind this answer, and has it read. */
-  #readBehind(conversation: ConversationId, query: Query, proof: Proof | null): void {
-    const { mode } = this.#options;
-    let knowledge = this.#store.get(conversation);
-    if (proof === null && query.mode !== 'latest' && knowledge.walk.historyReads < SEAL_AFTER_READS) {
-      knowledge = { ...knowledge, walk: { ...knowledge.walk, historyReads: knowledge.walk.historyReads + 1 } };
-      this.#store.set(conversation, knowledge);
-    }
-    if (proof === null) return;
-    const exact = modeOf(knowledge, mode) === 'exact';
-    const { history, meta } = proof.refresh;
-    if (!history && !meta && (exact || planSeal(knowledge.timeline, query, knowledge.walk, this.#planContext()) === null)) return;
-    this.#behind.offer(conversationKey(conversation), async (signal) => {
-      if (exact) await this.#read(conversation, query, 'refresh', undefined, signal).result;
-      else {
-        if (history) await this.#refresh(conversation, query, signal);
-        else if (meta) await this.#refreshMeta(conversation, signal);
-        await this.#seal(conversation, query, signal);
-      }
-    });
-  }
-
-  #planContext(): PlanContext {
-    return { now: this.#options.now(), freshness: this.#options.freshness };
-  }
-
-  async #refresh(conversation: ConversationId, query: Query, signal: AbortSignal): Promise<void> {
-    const { timeline } = this.#store.get(conversation);
-    for (const read of planRefresh(timeline, idRange(query).hi, this.#options.now(), this.#options.freshness)) {
-      await this.#read(conversation, read, 'refresh', undefined, signal).result;
-    }
-  }
-
-  async #refreshMeta(conversation: ConversationId, signal: AbortSignal): Promise<void> {
-    const after = Math.max(0, highestId(this.#store.get(conversation).timeline));
-    await this.#read(conversation, { mode: 'after', after, publicOnly: false }, 'meta', undefined, signal).result;
-  }
-
-  async #seal(conversation: ConversationId, query: Query, signal: AbortSignal): Promise<void> {
-    for (let step = 0; step < SEAL_STEPS_MAX; step++) {
-      const { timeline, walk } = this.#store.get(conversation);
-      const read = planSeal(timeline, query, walk, this.#planContext());
-      if (read === null) return;
-      const startedAt = this.#options.now();
-      await this.#read(conversation, read, 'seal', undefined, signal).result;
-      const knowledge = this.#store.get(conversation);
-      if (read.mode === 'between') {
-        const tookMs = this.#options.now() - startedAt;
-        this.#store.set(conversation, { ...knowledge, walk: nextWalk(knowledge.walk, tookMs) });
-      }
-    }
+    return { rows, envelope, outcome: 'bypass', ageMs: this.#library.now - askedAt, ttlMs: null, stored: false };
   }
 }

@@ -2,12 +2,12 @@
 
 import { nextInRange, previousInRange } from './id-index.ts';
 import type { Gap } from './prove.ts';
-import { highestId } from './prove.ts';
+import { durableTop, highestId } from './prove.ts';
 import type { Freshness } from './freshness.ts';
 import { historyLifetime, newestRowLifetime, statementLifetime } from './freshness.ts';
 import type { IdRange, Query } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
-import type { Timeline } from './timeline.ts';
+import type { KnownRow, Timeline } from './timeline.ts';
 
 /** What a conversation's readers have been doing, as far as the plan needs it. */
 export interface Walk {
@@ -15,17 +15,21 @@ export interface Walk {
   readonly historyReads: number;
   /** Rows that the next read-ahead aims at. */
   readonly windowRows: number;
+  /** When history past its freshness was first shown, ms; null since it was last refreshed. */
+  readonly staleSince: number | null;
 }
 
 /** Forwarded history pages after which the next one that is missing is answered by sealing. */
 export const SEAL_AFTER_READS = 1;
 
-export const FIRST_WALK: Walk = { historyReads: 0, windowRows: 200 };
+export const FIRST_WALK: Walk = { historyReads: 0, windowRows: 200, staleSince: null };
 
 /** Well below the finder's limit of 1,000: a window that comes back full proves much less than one that does not. */
 const WINDOW_ROWS_MAX = 800;
 const WINDOW_ROWS_MIN = 50;
 const WINDOW_GROWTH = 4;
+/** A gap that seems to hold no more is read whole: then nothing below it needs to be bounded. */
+const START_IN_REACH_ROWS = 800;
 /** A read slower than this halves the next window: it costs Chatwoot one query and more for each attachment. */
 const SLOW_READ_MS = 1000;
 
@@ -85,7 +89,7 @@ function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: 
     if (now - row.readAt > usableMs) isDue = true;
     at = previousInRange(index, at - 1, everything);
   }
-  const from = Math.min(settledTop(timeline), isDue ? lowest : Infinity);
+  const from = Math.min(durableTop(timeline), isDue ? lowest : Infinity);
   const isFew = countRows(timeline, { lo: from, hi: Infinity }, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
   return from > 0 && isFew ? { mode: 'after', after: from - 1, publicOnly: false } : null;
 }
@@ -103,7 +107,7 @@ function belowSteps(timeline: Timeline, ids: IdRange): number {
 }
 
 /** One above the highest id of which something is known for longer than the tail lasts. */
-function settledTop(timeline: Timeline): number {
+export function settledTop(timeline: Timeline): number {
   return timeline.statements.findLast((statement) => statement.standing !== 'transient')?.hi ?? 0;
 }
 
@@ -117,20 +121,23 @@ function settledTop(timeline: Timeline): number {
  * or by reaching the conversation's start.
  */
 export function planSeal(timeline: Timeline, query: Query, walk: Walk, { now, freshness }: PlanContext): Query | null {
-  if (walk.historyReads < SEAL_AFTER_READS || timeline.rows.length === 0 || query.mode === 'latest') return null;
-  if (query.mode === 'after') return planSealForward(timeline, query.after + 1);
+  if (timeline.rows.length === 0 || query.mode === 'latest') return null;
+  const isWalk = walk.historyReads >= SEAL_AFTER_READS;
+  if (query.mode === 'after') return isWalk ? planSealForward(timeline, query.after + 1) : null;
   const sealed = sealedRanges(timeline, now, freshness);
   const top = settledTop(timeline);
   const at = Math.min(query.before, top) - 1;
-  const above = sealed.find((range) => range.hi > at);
-  if (above === undefined || above.lo > at) {
-    const gap = { lo: sealed.findLast((range) => range.hi <= at)?.hi ?? 0, hi: above?.lo ?? top };
+  const around = sealed.find((range) => range.hi > at);
+  if (around === undefined || around.lo > at) {
+    const gap = { lo: sealed.findLast((range) => range.hi <= at)?.hi ?? 0, hi: around?.lo ?? top };
+    if (gap.lo >= gap.hi || (!isWalk && rowsIn(timeline, gap) > START_IN_REACH_ROWS / 2)) return null;
     return windowIn(timeline, gap, walk);
   }
-  if (above.lo === 0) return null;
-  if (!isBoundedBelow(timeline, above)) return { mode: 'before', before: above.lo, publicOnly: false };
-  if (countRows(timeline, { lo: above.lo, hi: query.before }, walk.windowRows) > walk.windowRows / WINDOW_GROWTH) return null;
-  return windowIn(timeline, { lo: sealed.findLast((range) => range.hi < above.lo)?.hi ?? 0, hi: above.lo }, walk);
+  if (!isWalk || around.lo === 0) return null;
+  if (!isBoundedBelow(timeline, around)) return { mode: 'before', before: around.lo, publicOnly: false };
+  const left = countRows(timeline, { lo: around.lo, hi: query.before }, walk.windowRows);
+  if (left > walk.windowRows / WINDOW_GROWTH) return null;
+  return windowIn(timeline, { lo: sealed.findLast((range) => range.hi < around.lo)?.hi ?? 0, hi: around.lo }, walk);
 }
 
 /** The ranges of ids in which every row is known for as long as history lasts. */
@@ -155,20 +162,32 @@ function isBoundedBelow(timeline: Timeline, range: IdRange): boolean {
   });
 }
 
-/** The upper part of a gap, of about `windowRows` rows by what is known of it. */
-function windowIn(timeline: Timeline, gap: IdRange, walk: Walk): Query | null {
-  if (gap.lo >= gap.hi) return null;
+/** The upper part of a gap, of about `windowRows` rows by what is known of it; all of it where it holds few. */
+function windowIn(timeline: Timeline, gap: IdRange, walk: Walk): Query {
+  const { lowest, rows, rowsPerId } = newestRowsIn(timeline, gap, walk.windowRows);
+  const start = Math.floor(lowest - (walk.windowRows - rows) / rowsPerId);
+  const after = rowsIn(timeline, gap) <= START_IN_REACH_ROWS ? gap.lo : Math.max(gap.lo, start);
+  return { mode: 'between', after, before: gap.hi, publicOnly: false };
+}
+
+/** How many rows the gap may be expected to hold: those known and, as dense as the newest of them, those that are not. */
+function rowsIn(timeline: Timeline, gap: IdRange): number {
+  const { lowest, rows, rowsPerId } = newestRowsIn(timeline, gap, WINDOW_ROWS_MAX);
+  const first = timeline.statements[0];
+  const startWasRead = gap.lo === 0 && first !== undefined && first.lo === 0 && first.unknown === null;
+  return startWasRead ? rows : rows + (lowest - gap.lo) * rowsPerId;
+}
+
+/** The newest known rows of the gap, at most `max`: how many, the lowest id among them, how dense they stand. */
+function newestRowsIn(timeline: Timeline, gap: IdRange, max: number): { lowest: number; rows: number; rowsPerId: number } {
   let lowest = gap.hi;
-  let count = 0;
+  let rows = 0;
   let at = previousInRange(timeline.all, timeline.rows.length - 1, gap);
-  while (at >= 0 && count < walk.windowRows) {
+  for (; at >= 0 && rows < max; at = previousInRange(timeline.all, at - 1, gap)) {
     lowest = Math.min(lowest, timeline.rows[at]!.id);
-    count++;
-    at = previousInRange(timeline.all, at - 1, gap);
+    rows++;
   }
-  const rowsPerId = count < 2 ? densityNear(timeline, gap.hi) : count / (gap.hi - lowest);
-  const start = Math.floor(lowest - (walk.windowRows - count) / rowsPerId);
-  return { mode: 'between', after: Math.max(gap.lo, start), before: gap.hi, publicOnly: false };
+  return { lowest, rows, rowsPerId: rows < 2 ? densityNear(timeline, gap.hi) : rows / (gap.hi - lowest) };
 }
 
 /** From the first id not known in full, to the end: `after` pages need all that could be older than their edge. */
@@ -183,20 +202,40 @@ function planSealForward(timeline: Timeline, from: number): Query | null {
   return { mode: 'between', after: reached, before: Number.MAX_SAFE_INTEGER, publicOnly: false };
 }
 
-/** Ranges whose statements or rows have outlived their freshness, below `hi`, in reads of at most `WINDOW_ROWS_MAX` known rows. */
-export function planRefresh(timeline: Timeline, hi: number, now: number, freshness: Freshness): Query[] {
+/**
+ * A conversation that is read again this long after it was first shown stale is worth refreshing behind the answer; one
+ * whose only reader just passes through is not. Either way it is shown for twice HISTORY_MAX_AGE at most.
+ */
+const REFRESH_AFTER_MS = 60_000;
+
+/** What to note of a proof that shows stale history, and whether to refresh it now. */
+export function noteStale(walk: Walk, now: number): { walk: Walk; refresh: boolean } {
+  if (walk.staleSince === null) return { walk: { ...walk, staleSince: now }, refresh: false };
+  const refresh = now - walk.staleSince >= REFRESH_AFTER_MS;
+  return { walk: refresh ? { ...walk, staleSince: null } : walk, refresh };
+}
+
+const SOON_DUE = 3;
+
+/** Ranges whose statements or rows have outlived their freshness, in reads of at most `WINDOW_ROWS_MAX` known rows. */
+export function planRefresh(timeline: Timeline, { now, freshness }: PlanContext): Query[] {
   const { freshMs } = historyLifetime(freshness);
-  const isDue = (at: number): boolean => now - at > freshMs;
+  const { statements, rows } = timeline;
+  const oldest = Math.min(
+    ...statements.map(({ standing, askedAt }) => (standing === 'durable' ? askedAt : now)),
+    oldestRow(rows, now),
+  );
+  if (now - oldest <= freshMs) return [];
+  // What will be due soon comes along: else the next reader, a few ids further on, would have the rest read.
+  const isDue = (at: number): boolean => now - at > freshMs / SOON_DUE;
   let from = Infinity;
   let to = -Infinity;
   const due = (lo: number, end: number): void => {
     from = Math.min(from, lo);
     to = Math.max(to, end);
   };
-  for (const { lo, hi: end, standing, askedAt } of timeline.statements) {
-    if (lo < hi && standing === 'durable' && isDue(askedAt)) due(lo, Math.min(end, hi));
-  }
-  for (const row of timeline.rows) if (row.id < hi && isDue(row.readAt)) due(row.id, row.id + 1);
+  for (const { lo, hi, standing, askedAt } of statements) if (standing === 'durable' && isDue(askedAt)) due(lo, hi);
+  for (const row of rows) if (isDue(row.readAt)) due(row.id, row.id + 1);
   if (from >= to) return [];
   const ids = timeline.rows
     .map((row) => row.id)
@@ -209,6 +248,10 @@ export function planRefresh(timeline: Timeline, hi: number, now: number, freshne
     reads.push({ mode: 'between', after: lo, before: end, publicOnly: false });
   }
   return reads;
+}
+
+function oldestRow(rows: readonly KnownRow[], now: number): number {
+  return rows.reduce((oldest, row) => Math.min(oldest, row.readAt), now);
 }
 
 /** Rows per id among the 60 oldest rows known from `lowest` up. At most 1. */

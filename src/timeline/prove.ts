@@ -1,7 +1,7 @@
 // Prove: answer a query from a timeline, where the answer follows from what has been read, or say what is missing.
 
 import type { Freshness, Lifetime } from './freshness.ts';
-import { historyLifetime, metaLifetime, newestRowLifetime, statementLifetime } from './freshness.ts';
+import { historyLifetime, metaLifetime, newestRowLifetime, statementLifetime, tailLifetime } from './freshness.ts';
 import type { IdIndex } from './id-index.ts';
 import { nextInRange, previousInRange } from './id-index.ts';
 import type { IdRange, Query } from './query.ts';
@@ -88,10 +88,12 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
   if (missing !== null) return { proved: false, lacks: 'ids', ids: missing };
 
   const newestPage = takesNewest(query) && range.hi > highestId(timeline);
-  const rowLife = newestPage ? newestRowLifetime(freshness) : historyLifetime(freshness);
+  const settledBelow = newestPage ? durableTop(timeline) : Infinity;
+  const settledLife = newestPage ? newestRowLifetime(freshness) : historyLifetime(freshness);
   const rows: Row[] = [];
   for (const position of page.positions) {
     const row = timeline.rows[position]!;
+    const rowLife = row.id < settledBelow ? settledLife : tailLifetime(freshness);
     if (!isUsable(row.readAt, rowLife) || (newestPage && asOf !== undefined && row.readAt < asOf)) return LACKS_ROWS;
     account(row.readAt, rowLife);
     if (now - row.readAt > rowLife.freshMs) historyDue = true;
@@ -107,6 +109,11 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
   account(envelope.askedAt, metaLife);
   const metaDue = now - envelope.askedAt > metaLife.freshMs;
   return { proved: true, rows, envelope, asOf: oldest, freshUntil, refresh: { history: historyDue, meta: metaDue } };
+}
+
+/** One above the highest id below which ids are surely settled. */
+export function durableTop(timeline: Timeline): number {
+  return timeline.statements.findLast((statement) => statement.standing === 'durable')?.hi ?? 0;
 }
 
 /** The highest known id, or -1. */

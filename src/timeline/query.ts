@@ -22,17 +22,22 @@ export interface IdRange {
   readonly hi: number;
 }
 
+/** A cursor at the end of all numbers leaves no id out. */
+function end(before: MessageId): number {
+  return before === Number.MAX_SAFE_INTEGER ? Infinity : before;
+}
+
 /** The ids that a query speaks of. Mind that `after` alone excludes its cursor and `between` includes it (contract 5.1). */
 export function idRange(query: Query): IdRange {
   switch (query.mode) {
     case 'latest':
       return { lo: 0, hi: Infinity };
     case 'before':
-      return { lo: 0, hi: query.before };
+      return { lo: 0, hi: end(query.before) };
     case 'after':
       return { lo: query.after + 1, hi: Infinity };
     case 'between':
-      return { lo: query.after, hi: query.before };
+      return { lo: query.after, hi: end(query.before) };
   }
 }
 

@@ -23,12 +23,24 @@ export interface Unlearnable {
   readonly askedAt: number;
 }
 
+/** Who waits for a read: reads behind answers give way to callers. */
+export type ReadPriority = 'caller' | 'behind';
+
+export interface ReadOptions {
+  readonly priority: ReadPriority;
+}
+
 export interface Upstream {
   /**
    * Sends one read and cuts its answer.
    * @throws BackscrollError with one of the `upstream_*` codes or `not_found`; never anything that names the token.
    */
-  read(conversation: ConversationId, query: Query | TimestampQuery, signal?: AbortSignal): Promise<UpstreamAnswer>;
+  read(
+    conversation: ConversationId,
+    query: Query | TimestampQuery,
+    signal?: AbortSignal,
+    options?: ReadOptions,
+  ): Promise<UpstreamAnswer>;
   /** Asks whether the token is valid and may list messages. Resolves to the error that stands in the way, or to null. */
   check(signal?: AbortSignal): Promise<string | null>;
   close(): Promise<void>;

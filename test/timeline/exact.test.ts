@@ -4,7 +4,22 @@ import { EXACT_PAGES_MAX, exactMemoryBytes, learnExact, NO_PAGES, proveExact } f
 import type { Proof, ProveContext } from '../../src/timeline/prove.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import type { Reading } from '../../src/timeline/reading.ts';
-import { after, before, between, filtered, FRESHNESS, HOURS, latest, learnContext, MINUTES, NOW, reading, row, SECONDS, span } from './rows.ts';
+import {
+  after,
+  before,
+  between,
+  filtered,
+  FRESHNESS,
+  HOURS,
+  latest,
+  learnContext,
+  MINUTES,
+  NOW,
+  reading,
+  row,
+  SECONDS,
+  span,
+} from './rows.ts';
 
 const pagesOf = (...readings: readonly Reading[]): ExactPages =>
   readings.reduce((known, each) => learnExact(known, each, learnContext()), NO_PAGES);
@@ -16,7 +31,8 @@ function answer(known: ExactPages, query: Query, { later = 0, ...changes }: Chan
   return proof.proved ? proof : null;
 }
 
-const ids = (known: ExactPages, query: Query, changes?: Changes): number[] | undefined => answer(known, query, changes)?.rows.map(({ id }) => id);
+const ids = (known: ExactPages, query: Query, changes?: Changes): number[] | undefined =>
+  answer(known, query, changes)?.rows.map(({ id }) => id);
 /** A reading of no ids at all, for its `meta`. */
 const metaAt = (later: number): Reading => reading(between(0, 0), [], later);
 
@@ -24,7 +40,8 @@ describe('a page', () => {
   test('answers the very query that it was read for, and no other, even if it would follow', () => {
     const known = pagesOf(reading(before(9), [1, 2, 3]));
     expect(ids(known, before(9))).toEqual([1, 2, 3]);
-    for (const query of [before(8), before(10), latest, after(9), between(0, 9), between(9, 9), filtered(before(9))]) expect(ids(known, query)).toBeUndefined();
+    for (const query of [before(8), before(10), latest, after(9), between(0, 9), between(9, 9), filtered(before(9))])
+      expect(ids(known, query)).toBeUndefined();
     expect(ids(NO_PAGES, before(9))).toBeUndefined();
   });
 
@@ -58,7 +75,11 @@ describe('the pages of one conversation', () => {
 
   test('that are read again go last', () => {
     const full = pagesOf(...span(0, 64).map((id) => reading(before(id), [], id)));
-    const known = learnExact(learnExact(full, reading(before(0), [], 80), learnContext()), reading(latest, [], 81), learnContext());
+    const known = learnExact(
+      learnExact(full, reading(before(0), [], 80), learnContext()),
+      reading(latest, [], 81),
+      learnContext(),
+    );
     expect(ids(known, before(0), { later: 81 })).toEqual([]);
     expect(ids(known, before(1), { later: 81 })).toBeUndefined();
     expect(known.pages.size).toBe(64);
@@ -94,11 +115,14 @@ describe('lifetimes', () => {
     expect(at(30 * MINUTES + 1)).toBeNull();
   });
 
-  test.each([latest, after(0), before(1001), between(0, 1001)])('a page on which a new message may belong lives as the tail does: %j', (query) => {
-    const known = pagesOf(reading(query, [1, 2]));
-    expect(ids(known, query, { later: 1 * SECONDS })).toEqual([1, 2]);
-    expect(ids(known, query, { later: 1 * SECONDS + 1 })).toBeUndefined();
-  });
+  test.each([latest, after(0), before(1001), between(0, 1001)])(
+    'a page on which a new message may belong lives as the tail does: %j',
+    (query) => {
+      const known = pagesOf(reading(query, [1, 2]));
+      expect(ids(known, query, { later: 1 * SECONDS })).toEqual([1, 2]);
+      expect(ids(known, query, { later: 1 * SECONDS + 1 })).toBeUndefined();
+    },
+  );
 
   test('`meta` beside settled ids may be refreshed behind, beside others not', () => {
     const known = pagesOf(settled);
@@ -109,7 +133,10 @@ describe('lifetimes', () => {
   });
 
   test('an answer is as old as its older part, and fresh until the first goes stale', () => {
-    expect(answer(pagesOf(settled, metaAt(500)), before(9), { later: 600 })).toMatchObject({ asOf: NOW, freshUntil: NOW + 10_500 });
+    expect(answer(pagesOf(settled, metaAt(500)), before(9), { later: 600 })).toMatchObject({
+      asOf: NOW,
+      freshUntil: NOW + 10_500,
+    });
     expect(answer(pagesOf(open, metaAt(500)), latest, { later: 600 })).toMatchObject({ asOf: NOW, freshUntil: NOW + 1_000 });
   });
 

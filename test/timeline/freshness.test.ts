@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { historyLifetime, metaLifetime, statementLifetime, tailLifetime } from '../../src/timeline/freshness.ts';
+import {
+  historyLifetime,
+  metaLifetime,
+  newestRowLifetime,
+  statementLifetime,
+  tailLifetime,
+} from '../../src/timeline/freshness.ts';
 import { FRESHNESS, MINUTES, SECONDS } from './rows.ts';
 
 test('history is fresh for HISTORY_MAX_AGE and answered up to twice that', () => {
@@ -13,6 +19,12 @@ test('the tail is fresh for TAIL_MAX_AGE and not answered beyond', () => {
 test('`meta` is fresh for META_MAX_AGE and answered up to six times that, beside the newest page not beyond', () => {
   expect(metaLifetime(FRESHNESS, false)).toEqual({ freshMs: 10 * SECONDS, usableMs: 60 * SECONDS });
   expect(metaLifetime(FRESHNESS, true)).toEqual({ freshMs: 10 * SECONDS, usableMs: 10 * SECONDS });
+});
+
+test('a settled row on the newest page is read again as soon as `meta` beside history is, and never later than history', () => {
+  expect(newestRowLifetime(FRESHNESS)).toEqual({ freshMs: 60 * SECONDS, usableMs: 60 * SECONDS });
+  const shorter = { ...FRESHNESS, historyMaxAgeMs: 30 * SECONDS };
+  expect(newestRowLifetime(shorter)).toEqual({ freshMs: 30 * SECONDS, usableMs: 30 * SECONDS });
 });
 
 test('a durable statement lives as history does, a transient one as the tail', () => {
@@ -29,7 +41,13 @@ test('a settling statement lives for SETTLE, and never outlives the freshness of
 
 test('a lifetime of 0 allows nothing but the moment itself', () => {
   const never = { ...FRESHNESS, tailMaxAgeMs: 0, metaMaxAgeMs: 0, historyMaxAgeMs: 0 };
-  for (const life of [historyLifetime(never), tailLifetime(never), metaLifetime(never, false), statementLifetime(never, 'settling')]) {
+  for (const life of [
+    historyLifetime(never),
+    tailLifetime(never),
+    metaLifetime(never, false),
+    newestRowLifetime(never),
+    statementLifetime(never, 'settling'),
+  ]) {
     expect(life).toEqual({ freshMs: 0, usableMs: 0 });
   }
 });

@@ -27,7 +27,11 @@ function feed(sights: readonly Sight[], each: (seen: SeenIds, at: number, id: nu
 
 const sights = (waitMs: fc.Arbitrary<number>): fc.Arbitrary<Sight[]> =>
   fc.array(fc.record({ id: fc.nat({ max: 100_000 }), waitMs }), { maxLength: 300 });
-const anyWait = fc.oneof(fc.integer({ min: -1 * HOURS, max: 1 * HOURS }), fc.integer({ min: -5, max: 20 * SECONDS }), fc.constant(0));
+const anyWait = fc.oneof(
+  fc.integer({ min: -1 * HOURS, max: 1 * HOURS }),
+  fc.integer({ min: -5, max: 20 * SECONDS }),
+  fc.constant(0),
+);
 
 describe('the vouched frontier', () => {
   test('is one above the highest id that was seen SETTLE ago, and 0 before that', () => {
@@ -44,6 +48,12 @@ describe('the vouched frontier', () => {
     seen = sawId(seen, 90, NOW + 1 * MINUTES, SETTLE);
     seen = sawId(seen, 20, NOW + 1 * MINUTES, SETTLE);
     expect(vouchedFrontier(seen, NOW + SETTLE, SETTLE)).toBe(91);
+  });
+
+  test('counts from the later sight where two fall into one mark', () => {
+    const seen = sawId(sawId([], 70, NOW, SETTLE), 90, NOW + 1 * SECONDS, SETTLE);
+    expect(vouchedFrontier(seen, NOW + 1 * SECONDS + SETTLE - 1, SETTLE)).toBeLessThanOrEqual(71);
+    expect(vouchedFrontier(seen, NOW + 1 * SECONDS + SETTLE, SETTLE)).toBe(91);
   });
 
   test('is kept where nothing was seen for long', () => {
@@ -98,7 +108,9 @@ describe('the marks', () => {
       fc.property(sights(anyWait), fc.constantFrom(0, 1, 7, 1000, SETTLE), (fed, settleMs) => {
         const check = (seen: SeenIds): void => {
           expect(seen.length).toBeLessThanOrEqual(MARKS_MAX);
-          const ascending = seen.every((mark, at) => at === 0 || (seen[at - 1]!.id < mark.id && seen[at - 1]!.seenAt < mark.seenAt));
+          const ascending = seen.every(
+            (mark, at) => at === 0 || (seen[at - 1]!.id < mark.id && seen[at - 1]!.seenAt < mark.seenAt),
+          );
           expect(ascending).toBe(true);
         };
         feed(fed, check, settleMs);
@@ -116,46 +128,62 @@ describe('the marks', () => {
 });
 
 describe('the apparent frontier', () => {
-  const at = (seconds: number): number => (DAY_BEFORE + seconds) * 1000 + SETTLE;
+  /** The moment at which a row of that second is SETTLE old. */
+  const at = (second: number): number => (DAY_BEFORE + second) * 1000 + SETTLE;
 
   test('is one above the highest id that is SETTLE old by its created_at, with 2 s of slack for what created_at leaves out', () => {
     const rows = [row(5, 10), row(8, 20), row(9, 30)];
-    expect(apparentFrontier([], NOW, SETTLE)).toBe(0);
-    expect(apparentFrontier(rows, at(12) - 1, SETTLE)).toBe(0);
-    expect(apparentFrontier(rows, at(12), SETTLE)).toBe(6);
-    expect(apparentFrontier(rows, at(22), SETTLE)).toBe(9);
-    expect(apparentFrontier(rows, at(99), SETTLE)).toBe(10);
+    expect(apparentFrontier([], NOW, SETTLE, 1)).toBe(0);
+    expect(apparentFrontier(rows, at(12) - 1, SETTLE, 1)).toBe(0);
+    expect(apparentFrontier(rows, at(12), SETTLE, 1)).toBe(6);
+    expect(apparentFrontier(rows, at(22), SETTLE, 1)).toBe(9);
+    expect(apparentFrontier(rows, at(99), SETTLE, 1)).toBe(10);
   });
 
   test('takes no evidence from a row that stands before one with a lower id: it is back-dated', () => {
     const backDated = [row(5, 10), row(99, 11), row(8, 20), row(9, 30)];
-    expect(apparentFrontier(backDated, at(12), SETTLE)).toBe(6);
-    expect(apparentFrontier(backDated, at(13), SETTLE)).toBe(6);
-    expect(apparentFrontier(backDated, at(22), SETTLE)).toBe(9);
-    expect(apparentFrontier([row(99, 0), row(5, 50)], at(40), SETTLE)).toBe(0);
+    expect(apparentFrontier(backDated, at(13), SETTLE, 1)).toBe(6);
+    expect(apparentFrontier(backDated, at(22), SETTLE, 1)).toBe(9);
+    expect(apparentFrontier(backDated, at(99), SETTLE, 1)).toBe(10);
+    expect(apparentFrontier([row(99, 0), row(5, 50)], at(40), SETTLE, 1)).toBe(0);
+  });
+
+  test('may ask for several witnesses, none of them back-dated', () => {
+    const rows = [row(5, 10), row(99, 11), row(8, 20), row(9, 30)];
+    expect(apparentFrontier(rows, at(99), SETTLE, 2)).toBe(9);
+    expect(apparentFrontier(rows, at(99), SETTLE, 3)).toBe(6);
+    expect(apparentFrontier(rows, at(99), SETTLE, 4)).toBe(0);
+    expect(apparentFrontier(rows, at(22), SETTLE, 2)).toBe(6);
   });
 
   test('is what a naive reading of the rule finds', () => {
     const someRows: fc.Arbitrary<Row[]> = fc
-      .uniqueArray(fc.record({ id: fc.nat({ max: 60 }), second: fc.nat({ max: 200 }) }), { selector: ({ id }) => id, maxLength: 30 })
+      .uniqueArray(fc.record({ id: fc.nat({ max: 60 }), second: fc.nat({ max: 200 }) }), {
+        selector: ({ id }) => id,
+        maxLength: 30,
+      })
       .map((each) => each.map(({ id, second }) => row(id, second)).toSorted((a, b) => a.createdAt - b.createdAt));
     fc.assert(
-      fc.property(someRows, fc.nat({ max: 220 }), (rows, second) => {
+      fc.property(someRows, fc.nat({ max: 220 }), fc.constantFrom(1, 2, 5), (rows, second, witnesses) => {
         const evidence = rows
-          .filter((each) => (each.createdAt + 2) * 1000 <= at(second) - SETTLE)
+          .filter((each) => each.createdAt + 2 <= DAY_BEFORE + second)
           .filter((each) => !rows.slice(rows.indexOf(each)).some((later) => later.id < each.id))
-          .map(({ id }) => id + 1);
-        expect(apparentFrontier(rows, at(second), SETTLE)).toBe(Math.max(0, ...evidence));
+          .map(({ id }) => id + 1)
+          .toSorted((a, b) => b - a);
+        expect(apparentFrontier(rows, at(second), SETTLE, witnesses)).toBe(evidence[witnesses - 1] ?? 0);
       }),
     );
   });
 
   test('never goes back while time goes on', () => {
+    const ids = fc.uniqueArray(fc.nat({ max: 99 }), { minLength: 1 });
     fc.assert(
-      fc.property(fc.uniqueArray(fc.nat({ max: 99 }), { minLength: 1 }), fc.nat({ max: 99 }), fc.nat({ max: 99 }), (ids, a, b) => {
-        const rows = ids.map((id, position) => row(id, position));
-        const [early, late] = [Math.min(a, b), Math.max(a, b)];
-        expect(apparentFrontier(rows, at(early), SETTLE)).toBeLessThanOrEqual(apparentFrontier(rows, at(late), SETTLE));
+      fc.property(ids, fc.nat({ max: 99 }), fc.nat({ max: 99 }), fc.constantFrom(1, 3), (some, a, b, witnesses) => {
+        const rows = some.map((id, position) => row(id, position));
+        const [early, late] = [a, b]
+          .toSorted((x, y) => x - y)
+          .map((second) => apparentFrontier(rows, at(second), SETTLE, witnesses));
+        expect(early!).toBeLessThanOrEqual(late!);
       }),
     );
   });

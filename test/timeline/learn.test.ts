@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { MANY_ROWS } from '../../src/timeline/frontier.ts';
 import { learn } from '../../src/timeline/learn.ts';
 import { EMPTY_TIMELINE, findRow } from '../../src/timeline/timeline.ts';
 import type { Timeline } from '../../src/timeline/timeline.ts';
@@ -21,6 +22,7 @@ import {
   reading,
   row,
   SECONDS,
+  span,
 } from './rows.ts';
 
 beforeAll(cutSmallPages); // latest 3, before 3, after 4, between 5
@@ -56,7 +58,9 @@ describe('a row that a later reading lacks', () => {
     expect(idsOf(timeline)).toEqual([1, 2, 3, 4]);
     const forward = [row(1, 10), row(2, 11), row(3, 12), row(4, 12)];
     const shown = [row(1, 10), row(2, 11), row(4, 12), row(5, 12)];
-    expect(idsOf(known(reading(between(0, 5), forward), reading(after(0), shown, 1))).toSorted()).toEqual([1, 2, 3, 4, 5]);
+    expect(idsOf(known(reading(between(0, 5), forward), reading(after(0), shown, 1))).toSorted((a, b) => a - b)).toEqual([
+      1, 2, 3, 4, 5,
+    ]);
   });
 
   test('stays if the reading does not speak of its id', () => {
@@ -218,6 +222,17 @@ describe('statements', () => {
       { lo: 3, hi: 6, standing: 'settling' },
       { lo: 6, hi: Infinity, standing: 'transient' },
     ]);
+  });
+
+  test('are durable, too, below what many rows show to be settled', () => {
+    const durableBelow = (rowCount: number): number => {
+      const each = span(1, rowCount + 1).map((id) => reading(between(id, id + 1), [id]));
+      const timeline = knownBelow(0, ...each, reading(before(3), [1, 2], 1));
+      return timeline.statements.findLast(({ standing }) => standing === 'durable')?.hi ?? 0;
+    };
+    expect(durableBelow(MANY_ROWS - 1)).toBe(0);
+    expect(durableBelow(MANY_ROWS)).toBe(2); // vouched for by itself and the 19 above it
+    expect(durableBelow(MANY_ROWS + 1)).toBe(3);
   });
 
   test('too old to be of use yield to newer ones that know less', () => {

@@ -137,7 +137,11 @@ describe('several readings together', () => {
   test('a sealed range answers any boundary inside it', () => {
     const timeline = known(reading(between(0, 5), [1, 2, 3, 4]));
     for (const id of span(0, 6)) {
-      expect(answer(timeline, before(Math.min(id, 5)))).toEqual(span(Math.max(1, id - 3), id).filter((each) => each < 5).slice(-3));
+      expect(answer(timeline, before(Math.min(id, 5)))).toEqual(
+        span(Math.max(1, id - 3), id)
+          .filter((each) => each < 5)
+          .slice(-3),
+      );
       expect(answer(timeline, between(id, 5))).toEqual(span(Math.max(1, id), 5));
     }
   });
@@ -192,9 +196,12 @@ describe('`before` an id beyond the newest row', () => {
 
   test('has to be as new as the newest page, unlike the page before the newest row', () => {
     const timeline = known(reading(latest, [1, 2]));
-    expect(answer(timeline, before(3), { later: 1 * SECONDS })).toEqual([1, 2]);
-    expect(answer(timeline, before(3), { later: 1 * SECONDS + 1 })).toBe('lacks rows');
-    expect(answer(timeline, before(2), { later: 1 * SECONDS + 1 })).toEqual([1]);
+    expect(answer(timeline, before(3), { later: 10 * SECONDS })).toEqual([1, 2]);
+    expect(answer(timeline, before(3), { later: 10 * SECONDS + 1 })).toBe('lacks meta');
+    expect(answer(timeline, before(2), { later: 10 * SECONDS + 1 })).toEqual([1]);
+    const left = withRowsAt(-60 * SECONDS - 1, timeline);
+    expect(answer(left, before(3))).toBe('lacks rows');
+    expect(answer(left, before(2))).toEqual([1]);
   });
 });
 
@@ -221,7 +228,14 @@ describe('rows of one second', () => {
   });
 
   test('are not cut where the order of that second has not been seen throughout, and are once it has', () => {
-    const parts = [reading(between(0, 3), [one, two]), reading(between(3, 4), [three]), reading(between(4, 6), [4, 5].map((id) => row(id, 11)))];
+    const parts = [
+      reading(between(0, 3), [one, two]),
+      reading(between(3, 4), [three]),
+      reading(
+        between(4, 6),
+        [4, 5].map((id) => row(id, 11)),
+      ),
+    ];
     expect(answer(known(...parts), before(6))).toBe('lacks rows'); // one of 1 2 3, then 4 5
     expect(answer(known(...parts), before(5))).toBe('lacks rows');
     const whole = known(...parts, reading(before(4), [one, three, two]));
@@ -230,7 +244,14 @@ describe('rows of one second', () => {
   });
 
   test('do not matter where they lie beyond the edge', () => {
-    const timeline = known(reading(between(0, 2), [one]), reading(between(2, 3), [two]), reading(between(3, 6), [11, 12, 13].map((second, at) => row(3 + at, second))));
+    const timeline = known(
+      reading(between(0, 2), [one]),
+      reading(between(2, 3), [two]),
+      reading(
+        between(3, 6),
+        [11, 12, 13].map((second, at) => row(3 + at, second)),
+      ),
+    );
     expect(answer(timeline, before(6))).toEqual([3, 4, 5]);
     expect(answer(timeline, before(5))).toBe('lacks rows');
   });
@@ -357,10 +378,20 @@ describe('age', () => {
     expect(answer(withMetaAt(-10 * SECONDS - 1, newest), latest)).toBe('lacks meta');
   });
 
-  test('of the newest rows past TAIL_MAX_AGE is read again before the answer', () => {
+  test('of the tail past TAIL_MAX_AGE is read again before the answer', () => {
     expect(answer(newest, latest, { later: 1 * SECONDS })).toEqual([1, 2]);
     expect(answer(newest, latest, { later: 1 * SECONDS + 1 })).toBe('lacks ids 1000 to Infinity');
-    expect(answer(withRowsAt(-1 * SECONDS - 1, newest), latest)).toBe('lacks rows');
+  });
+
+  test('of settled rows on the newest page is read again before the answer much sooner than of history', () => {
+    expect(answer(withRowsAt(-60 * SECONDS, newest), latest)).toEqual([1, 2]);
+    expect(answer(withRowsAt(-60 * SECONDS - 1, newest), latest)).toBe('lacks rows');
+  });
+
+  test('of a row on the newest page that is not settled past TAIL_MAX_AGE is read again before the answer', () => {
+    const open = knownBelow(2, reading(latest, [1, 2]));
+    expect(answer(withRowsAt(-1 * SECONDS, open), latest)).toEqual([1, 2]);
+    expect(answer(withRowsAt(-1 * SECONDS - 1, open), latest)).toBe('lacks rows');
   });
 });
 

@@ -15,6 +15,12 @@ test('`after` alone excludes its cursor, `between` includes it, and both ranges 
   expect(idRange(between(7, 9))).toEqual({ lo: 7, hi: 9 });
 });
 
+test('a range up to the last of all numbers leaves no id out', () => {
+  expect(idRange(between(7, Number.MAX_SAFE_INTEGER))).toEqual({ lo: 7, hi: Infinity });
+  expect(idRange(before(Number.MAX_SAFE_INTEGER))).toEqual({ lo: 0, hi: Infinity });
+  expect(idRange(before(Number.MAX_SAFE_INTEGER - 1)).hi).toBe(Number.MAX_SAFE_INTEGER - 1);
+});
+
 test('the finder takes the newest rows of `latest` and `before`, the oldest of `after` and `between`', () => {
   expect([latest, before(7), after(7), between(7, 9)].map(takesNewest)).toEqual([true, true, false, false]);
 });

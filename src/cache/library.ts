@@ -1,0 +1,187 @@
+// What is known, and how it comes to be known: every upstream read goes through here, is shared by all who want it, and is
+// learnt in the same turn in which its answer arrives.
+
+import { BackscrollError } from '../errors.ts';
+import type { Freshness } from '../timeline/freshness.ts';
+import { historyLifetime } from '../timeline/freshness.ts';
+import type { SeenIds } from '../timeline/frontier.ts';
+import { sawId, vouchedFrontier } from '../timeline/frontier.ts';
+import type { PlanContext, Walk } from '../timeline/plan.ts';
+import type { Gap, Proof } from '../timeline/prove.ts';
+import type { Query } from '../timeline/query.ts';
+import { queryKey } from '../timeline/query.ts';
+import type { Reading } from '../timeline/reading.ts';
+import type { ConversationId, ReadPriority, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
+import type { Flight } from './flights.ts';
+import { Flights } from './flights.ts';
+import type { HistoryMode, Knowledge } from './knowledge.ts';
+import { learnInto, modeOf, proveFrom } from './knowledge.ts';
+import { conversationKey, MemoryStore } from './memory-store.ts';
+import { MissingConversations } from './missing.ts';
+import type { CacheObserver, ReadReason } from './observer.ts';
+
+export interface LibraryOptions {
+  readonly upstream: Upstream;
+  /** The engine's clock, ms. Must not step; only differences and comparisons with created_at matter. */
+  readonly now: () => number;
+  readonly freshness: Freshness;
+  /** What all knowledge together may hold, bytes. */
+  readonly memoryBytesMax: number;
+  readonly mode: HistoryMode;
+  readonly observer: CacheObserver;
+}
+
+/** What a read brought, and whether it is kept. */
+export interface Landed {
+  readonly answer: UpstreamAnswer;
+  readonly stored: boolean;
+}
+
+export interface ReadOptions {
+  /** Why; reads for no caller give way to callers. */
+  readonly reason: ReadReason;
+  /** Join only a read sent at or after this moment, ms. */
+  readonly asOf?: number | undefined;
+  /** Aborts when the one who wants it has gone. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which conversations: all, those of an account, or one. */
+export interface Extent {
+  readonly accountId?: number;
+  readonly conversationId?: number;
+}
+
+export class Library {
+  readonly #options: LibraryOptions;
+  readonly #store: MemoryStore;
+  readonly #missing = new MissingConversations();
+  readonly #flights: Flights<Landed>;
+  #mode: HistoryMode;
+  #seen: SeenIds = [];
+
+  constructor(options: LibraryOptions) {
+    this.#options = options;
+    this.#mode = options.mode;
+    this.#store = new MemoryStore(options.memoryBytesMax);
+    this.#flights = new Flights(options.now);
+  }
+
+  get now(): number {
+    return this.#options.now();
+  }
+
+  get planContext(): PlanContext {
+    return { now: this.now, freshness: this.#options.freshness };
+  }
+
+  get size(): { bytes: number; conversations: number; inFlight: number } {
+    return { bytes: this.#store.bytes, conversations: this.#store.conversations, inFlight: this.#flights.size };
+  }
+
+  get(conversation: ConversationId): Knowledge {
+    return this.#store.get(conversation);
+  }
+
+  /** Notes how a conversation is being read. */
+  setWalk(conversation: ConversationId, walk: Walk): void {
+    this.#store.set(conversation, { ...this.#store.get(conversation), walk });
+  }
+
+  /** Whether this conversation is answered by exact query only. */
+  isExact(conversation: ConversationId): boolean {
+    return modeOf(this.#store.get(conversation), this.#mode) === 'exact';
+  }
+
+  /** From now on every conversation is. */
+  giveUpProofs(): void {
+    this.#mode = 'exact';
+  }
+
+  /** True while upstream's word that the conversation is not there is young. */
+  isMissing(conversation: ConversationId): boolean {
+    return this.#missing.has(conversation, this.now);
+  }
+
+  prove(conversation: ConversationId, query: Query, demand: { asOf?: number | undefined; stale?: boolean } = {}): Proof | Gap {
+    const { freshness } = this.#options;
+    const { asOf, stale = false } = demand;
+    const context = { now: this.now, freshness, stale, ...(asOf === undefined ? {} : { asOf }) };
+    return proveFrom(this.#store.get(conversation), this.#mode, query, context);
+  }
+
+  /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
+  read(conversation: ConversationId, query: Query, options: ReadOptions): { result: Promise<Landed>; shared: boolean } {
+    const { reason, asOf, signal } = options;
+    const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
+      this.#options.observer.upstreamRead(reason);
+      try {
+        const answer = await this.#options.upstream.read(conversation, query, abort, { priority: priorityOf(reason) });
+        return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight) };
+      } catch (error) {
+        this.#heed(conversation, error, flight);
+        throw error;
+      }
+    };
+    const key = `${conversationKey(conversation)} ${queryKey(query)}`;
+    return this.#flights.join(key, send, { ...(asOf === undefined ? {} : { asOf }), signal });
+  }
+
+  /** Forgets; reads under way bring nothing that is kept, and nobody new joins them. @returns how many were known. */
+  forget(extent: Extent): number {
+    const concerns = extentTest(extent);
+    this.#flights.invalidate((key) => concerns(key.slice(0, key.indexOf(' '))));
+    this.#missing.clear();
+    return this.#store.deleteWhere(concerns);
+  }
+
+  /** Ends every read under way. */
+  close(reason: Error): void {
+    this.#flights.abortAll(reason);
+  }
+
+  #learn(conversation: ConversationId, reading: Reading, flight: Flight<Landed>): boolean {
+    const { freshness, observer } = this.#options;
+    const { settleMs } = freshness;
+    const highest = reading.rows.reduce((max, row) => Math.max(max, row.id), 0);
+    this.#seen = sawId(this.#seen, highest, this.now, settleMs);
+    if (flight.invalidated) return false;
+    const context = {
+      vouched: vouchedFrontier(this.#seen, reading.askedAt, settleMs),
+      settleMs,
+      expiredBefore: reading.askedAt - historyLifetime(freshness).usableMs,
+    };
+    const { knowledge, outcome } = learnInto(this.#store.get(conversation), this.#mode, reading, context);
+    observer.learnt(outcome);
+    this.#store.set(conversation, knowledge);
+    return outcome === 'learnt' || outcome === 'contradiction';
+  }
+
+  /** Upstream's "not there" and "not allowed" end what is known of the conversation: erased data is not served, stale or not. */
+  #heed(conversation: ConversationId, error: unknown, flight: Flight<Landed>): void {
+    if (!(error instanceof BackscrollError)) return;
+    if (error.code === 'not_found' && !flight.invalidated) this.#missing.add(conversation, this.now);
+    if (error.code === 'not_found' || error.code === 'upstream_forbidden' || error.code === 'upstream_credentials') {
+      this.forgetOne(conversation);
+    }
+  }
+
+  /** Forgets one conversation and lets no read under way bring it back. */
+  forgetOne(conversation: ConversationId): void {
+    const prefix = `${conversationKey(conversation)} `;
+    this.#flights.invalidate((key) => key.startsWith(prefix));
+    this.#store.delete(conversation);
+  }
+}
+
+function priorityOf(reason: ReadReason): ReadPriority {
+  return reason === 'forward' || reason === 'fill' ? 'caller' : 'behind';
+}
+
+/** A test for the keys of `conversationKey`. */
+function extentTest({ accountId, conversationId }: Extent): (key: string) => boolean {
+  if (accountId === undefined) return () => true;
+  if (conversationId === undefined) return (key) => key.startsWith(`${accountId}/`);
+  const only = conversationKey({ accountId, conversationId });
+  return (key) => key === only;
+}

@@ -1,0 +1,154 @@
+// Reads that no caller waits for: they refresh what was shown past its freshness, seal history that is being walked, and
+// check a sample of proved answers.
+
+import type { Query } from '../timeline/query.ts';
+import { nextWalk, noteStale, planRefresh, planSeal, settledTop } from '../timeline/plan.ts';
+import type { Proof } from '../timeline/prove.ts';
+import { highestId } from '../timeline/prove.ts';
+import type { Row } from '../timeline/reading.ts';
+import type { ConversationId } from '../upstream/upstream.ts';
+import { Behind } from './behind.ts';
+import type { Library } from './library.ts';
+import { conversationKey } from './memory-store.ts';
+import type { CacheObserver, ReadReason, RowList } from './observer.ts';
+import { Shadow } from './shadow.ts';
+
+export interface ReadBehindOptions {
+  readonly library: Library;
+  readonly observer: CacheObserver;
+  /** Share of proved answers that are compared with upstream's own, 0 to 1. */
+  readonly shadowRate: number;
+  readonly random: () => number;
+}
+
+/** Conversations read behind answers at once. */
+const RUNNING_MAX = 4;
+const WAITING_MAX = 1000;
+/** Reads that one seal may take in a row; a walk that goes on asks again. */
+const SEAL_STEPS_MAX = 4;
+
+export class ReadBehind {
+  readonly #library: Library;
+  readonly #observer: CacheObserver;
+  readonly #behind: Behind;
+  readonly #shadow: Shadow;
+
+  constructor({ library, observer, shadowRate, random }: ReadBehindOptions) {
+    this.#library = library;
+    this.#observer = observer;
+    this.#shadow = new Shadow({ rate: shadowRate, random });
+    this.#behind = new Behind({
+      runningMax: RUNNING_MAX,
+      waitingMax: WAITING_MAX,
+      onFailure: (error) => observer.behindFailed(error),
+    });
+  }
+
+  /** Jobs that run or wait. */
+  get size(): number {
+    return this.#behind.size;
+  }
+
+  /** The end of what is being read of a conversation just now, or undefined. Never rejects. */
+  running(conversation: ConversationId): Promise<void> | undefined {
+    return this.#behind.running(conversationKey(conversation));
+  }
+
+  /** After a proved answer: has read again what is due, and reads ahead of a walk. */
+  after(conversation: ConversationId, query: Query, proof: Proof): void {
+    const exact = this.#library.isExact(conversation);
+    const history = proof.refresh.history && this.#isWorthRefreshing(conversation);
+    const { meta } = proof.refresh;
+    if (!history && !meta && (exact || !this.wouldSeal(conversation, query))) return;
+    this.#behind.offer(conversationKey(conversation), async (signal) => {
+      if (exact) return void (await this.#read(conversation, query, 'refresh', signal));
+      if (history) await this.#refresh(conversation, signal);
+      else if (meta) await this.#refreshMeta(conversation, signal);
+      await this.#seal(conversation, query, signal);
+    });
+  }
+
+  wouldSeal(conversation: ConversationId, query: Query): boolean {
+    const { timeline, walk } = this.#library.get(conversation);
+    return planSeal(timeline, query, walk, this.#library.planContext) !== null;
+  }
+
+  /** Seals now, if a place is free. Undefined if not; otherwise ends with the seal, whichever way. */
+  seal(conversation: ConversationId, query: Query): Promise<void> | undefined {
+    this.#behind.offer(conversationKey(conversation), (signal) => this.#seal(conversation, query, signal));
+    return this.running(conversation);
+  }
+
+  /** Compares a sample of proved answers with upstream's own. */
+  check(conversation: ConversationId, query: Query, proof: Proof): void {
+    if (this.#library.isExact(conversation) || !this.#shadow.isDue()) return;
+    const tailFrom = settledTop(this.#library.get(conversation).timeline);
+    this.#behind.offer(`${conversationKey(conversation)} shadow`, async (signal) => {
+      const rowsOf = async (asked: Query): Promise<readonly Row[]> => {
+        const { result } = this.#library.read(conversation, asked, { reason: 'shadow', asOf: this.#library.now, signal });
+        const { answer } = await result;
+        return answer.kind === 'reading' ? answer.reading.rows : answer.answer.rows;
+      };
+      const isThere = async (id: number): Promise<boolean> => {
+        const rows = await rowsOf({ mode: 'between', after: id, before: id + 1, publicOnly: false });
+        return rows.length > 0;
+      };
+      const read = await rowsOf(query);
+      const confirmed = await this.#shadow.confirms(query, proof.rows, read, tailFrom, isThere);
+      this.#observer.shadowed(confirmed ? null : { conversation, query, proved: rowList(proof.rows), read: rowList(read) });
+      if (!confirmed && this.#shadow.hasGivenUp) {
+        this.#library.giveUpProofs();
+        this.#observer.fellBackToExact();
+      }
+    });
+  }
+
+  /** Resolves when nothing runs and nothing waits. */
+  idle(): Promise<void> {
+    return this.#behind.idle();
+  }
+
+  /** Ends all jobs and takes no more. */
+  close(): Promise<void> {
+    return this.#behind.close();
+  }
+
+  #isWorthRefreshing(conversation: ConversationId): boolean {
+    const { walk, refresh } = noteStale(this.#library.get(conversation).walk, this.#library.now);
+    this.#library.setWalk(conversation, walk);
+    return refresh;
+  }
+
+  async #read(conversation: ConversationId, query: Query, reason: ReadReason, signal: AbortSignal): Promise<void> {
+    await this.#library.read(conversation, query, { reason, signal }).result;
+  }
+
+  async #refresh(conversation: ConversationId, signal: AbortSignal): Promise<void> {
+    const { timeline } = this.#library.get(conversation);
+    for (const read of planRefresh(timeline, this.#library.planContext)) {
+      await this.#read(conversation, read, 'refresh', signal);
+    }
+  }
+
+  async #refreshMeta(conversation: ConversationId, signal: AbortSignal): Promise<void> {
+    const after = Math.max(0, highestId(this.#library.get(conversation).timeline));
+    await this.#read(conversation, { mode: 'after', after, publicOnly: false }, 'meta', signal);
+  }
+
+  async #seal(conversation: ConversationId, query: Query, signal: AbortSignal): Promise<void> {
+    for (let step = 0; step < SEAL_STEPS_MAX; step++) {
+      const { timeline, walk } = this.#library.get(conversation);
+      const read = planSeal(timeline, query, walk, this.#library.planContext);
+      if (read === null) return;
+      const startedAt = this.#library.now;
+      await this.#read(conversation, read, 'seal', signal);
+      if (read.mode === 'between') {
+        this.#library.setWalk(conversation, nextWalk(this.#library.get(conversation).walk, this.#library.now - startedAt));
+      }
+    }
+  }
+}
+
+function rowList(rows: readonly Row[]): RowList {
+  return rows.map(({ id, createdAt }) => ({ id, createdAt }));
+}

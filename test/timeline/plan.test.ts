@@ -1,0 +1,250 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { learn } from '../../src/timeline/learn.ts';
+import type { Freshness } from '../../src/timeline/freshness.ts';
+import { FIRST_WALK, nextWalk, planFill, planRefresh, planSeal } from '../../src/timeline/plan.ts';
+import { highestId, prove } from '../../src/timeline/prove.ts';
+import type { Query } from '../../src/timeline/query.ts';
+import { idRange, PAGE_LIMIT, takesNewest } from '../../src/timeline/query.ts';
+import type { Reading, Row } from '../../src/timeline/reading.ts';
+import type { Timeline } from '../../src/timeline/timeline.ts';
+import { EMPTY_TIMELINE } from '../../src/timeline/timeline.ts';
+import {
+  after,
+  answer,
+  before,
+  between,
+  filtered,
+  FRESHNESS,
+  known,
+  latest,
+  learnContext,
+  MINUTES,
+  note,
+  NOW,
+  reading,
+  row,
+  span,
+} from './rows.ts';
+
+/** A conversation at rest: `count` rows with every `step`th id, each third of them a note. */
+class Upstream {
+  readonly ids: readonly number[];
+  readonly top: number;
+  reads = 0;
+  readonly #rows: readonly Row[];
+
+  /** Ids below `top` are vouched for; rows from there up were written since. */
+  constructor(count: number, step: number, settled = count) {
+    this.#rows = span(1, count + 1).map((n) => (n % 3 === 0 ? note(n * step, n) : row(n * step, n)));
+    this.ids = this.#rows.map(({ id }) => id);
+    this.top = settled * step + 1;
+  }
+
+  answer(query: Query): Row[] {
+    const { lo, hi } = idRange(query);
+    const matching = this.#rows.filter(({ id, internal }) => id >= lo && id < hi && !(query.publicOnly && internal));
+    return takesNewest(query) ? matching.slice(-PAGE_LIMIT[query.mode]) : matching.slice(0, PAGE_LIMIT[query.mode]);
+  }
+
+  ask(query: Query, later = 0): Reading {
+    this.reads++;
+    return { query, rows: this.answer(query), envelope: { head: '', tail: '' }, askedAt: NOW + later };
+  }
+
+  /** What is known after these were read, one ms after the other. All ids are vouched for. */
+  tell(timeline: Timeline, queries: readonly Query[], later = 0): Timeline {
+    const context = learnContext({ vouched: this.top });
+    return queries.reduce((told, query, at) => learn(told, this.ask(query, later + at), context).timeline, timeline);
+  }
+}
+
+/** The moment `later` ms after NOW, as the plan takes it. */
+const moment = (later: number): { now: number; freshness: Freshness } => ({ now: NOW + later, freshness: FRESHNESS });
+
+const isFullyRead = (upstream: Upstream, timeline: Timeline, later: number): void => {
+  for (const id of upstream.ids) {
+    for (const query of [before(id), filtered(before(id)), between(id, Math.min(id + 7, upstream.top))]) {
+      expect(answer(timeline, query, { later })).toEqual(upstream.answer(query).map((each) => each.id));
+    }
+  }
+};
+
+describe('filling', () => {
+  const cursor = fc.nat({ max: 1_300 });
+  const anyQuery: fc.Arbitrary<Query> = fc.oneof(
+    fc.constant(latest),
+    cursor.map(before),
+    cursor.map(after),
+    fc.tuple(cursor, fc.nat({ max: 300 })).map(([from, width]) => between(from, from + width)),
+    cursor.map((id) => filtered(before(id))),
+  );
+
+  test('is a read after which the query is proved, unless it comes back full', () => {
+    let fills = 0;
+    const conversation = fc.tuple(fc.integer({ min: 1, max: 300 }), fc.constantFrom(1, 2, 4));
+    fc.assert(
+      fc.property(conversation, fc.array(anyQuery, { maxLength: 8 }), anyQuery, ([count, step], read, query) => {
+        const upstream = new Upstream(count, step);
+        const timeline = upstream.tell(EMPTY_TIMELINE, read);
+        const gap = prove(timeline, query, moment(20_000));
+        if (gap.proved) return;
+        const fill = planFill(timeline, query, gap, moment(20_000));
+        const isNewest = takesNewest(query) && idRange(query).hi > highestId(timeline);
+        if (fill === null || isNewest || upstream.answer(fill).length === PAGE_LIMIT[fill.mode]) return;
+        fills++;
+        const filled = upstream.tell(timeline, [fill], 20_000);
+        expect(answer(filled, query, { later: 20_000 })).toEqual(upstream.answer(query).map(({ id }) => id));
+      }),
+      { numRuns: 200 },
+    );
+    expect(fills).toBeGreaterThan(20);
+  });
+
+  test('of the newest page makes it provable again when the tail or `meta` is too old, or rows were written', () => {
+    const [upstream, later] = [new Upstream(300, 3), new Upstream(303, 3, 300)];
+    const timeline = upstream.tell(EMPTY_TIMELINE, [latest]);
+    for (const wait of [2_000, 20_000, 5 * MINUTES]) {
+      const gap = prove(timeline, latest, moment(wait));
+      if (gap.proved) throw new Error('still proved');
+      const fill = planFill(timeline, latest, gap, moment(wait))!;
+      for (const now of [upstream, later]) {
+        const filled = now.tell(timeline, [fill], wait);
+        expect(answer(filled, latest, { later: wait })).toEqual(now.answer(latest).map(({ id }) => id));
+      }
+    }
+  });
+
+  test('of a conversation of which nothing is known is not planned: the query itself is read', () => {
+    const context = moment(0);
+    for (const query of [latest, before(9), after(9), between(2, 9)]) {
+      expect(planFill(EMPTY_TIMELINE, query, { proved: false, lacks: 'ids', ids: idRange(query) }, context)).toBeNull();
+    }
+  });
+
+  test('of a `meta` that is too old asks for what is newer than all that is known', () => {
+    const timeline = known(reading(between(0, 40), span(1, 30)));
+    const context = moment(2 * MINUTES);
+    expect(planFill(timeline, before(20), { proved: false, lacks: 'meta' }, context)).toEqual(after(29));
+  });
+
+  test('of missing ids brings far fewer rows than a page of thousands would', () => {
+    const timeline = known(reading(between(0, 900), span(1, 900)), reading(between(905, 999), span(905, 990)));
+    const gap = { proved: false, lacks: 'ids', ids: { lo: 900, hi: 905 } } as const;
+    const fill = planFill(timeline, between(1, 990), gap, moment(0));
+    expect(fill).toEqual(between(900, 905));
+  });
+});
+
+describe('sealing', () => {
+  const seals = (upstream: Upstream, start: Timeline, query: Query): { timeline: Timeline; reads: Query[] } => {
+    let timeline = start;
+    let walk = { ...FIRST_WALK, historyReads: 5 };
+    const reads: Query[] = [];
+    for (;;) {
+      const next = planSeal(timeline, query, walk, moment(100));
+      if (next === null) return { timeline, reads };
+      reads.push(next);
+      timeline = upstream.tell(timeline, [next]);
+      walk = nextWalk(walk, 10);
+      if (reads.length > 40) throw new Error(`sealing does not end: ${JSON.stringify(reads.slice(-4))}`);
+    }
+  };
+
+  test('is not planned for the newest page, nor of what was never read', () => {
+    const timeline = new Upstream(1_000, 3).tell(EMPTY_TIMELINE, [latest, before(2_000)]);
+    const walk = { ...FIRST_WALK, historyReads: 5 };
+    expect(planSeal(timeline, before(2_000), walk, moment(0))).not.toBeNull();
+    expect(planSeal(timeline, latest, walk, moment(0))).toBeNull();
+    expect(planSeal(EMPTY_TIMELINE, before(2_000), walk, moment(0))).toBeNull();
+  });
+
+  test.each([
+    ['a short conversation', 90, 1],
+    ['a long one with sparse ids', 1_000, 7],
+    ['a long one with very sparse ids', 600, 500],
+  ])('%s for a reader who walks backwards ends with every page proved, by few reads', (_name, count, step) => {
+    const upstream = new Upstream(count, step);
+    let timeline = upstream.tell(EMPTY_TIMELINE, [latest]);
+    let sealed = 0;
+    for (let cursor = upstream.ids.at(-20)!; ;) {
+      const query = before(cursor);
+      if (!prove(timeline, query, moment(100)).proved) timeline = upstream.tell(timeline, [query]);
+      const more = seals(upstream, timeline, query);
+      timeline = more.timeline;
+      sealed += more.reads.length;
+      expect(more.reads.every(({ publicOnly }) => !publicOnly)).toBe(true);
+      const page = upstream.answer(query);
+      if (page.length < PAGE_LIMIT.before) break;
+      cursor = page[0]!.id;
+    }
+    expect(sealed).toBeGreaterThan(0);
+    expect(upstream.reads).toBeLessThan(count / 20 / 2 + 5);
+    isFullyRead(upstream, timeline, 100);
+  });
+
+  test('for a reader who walks forwards ends with every `after` page proved, once the tail is known', () => {
+    const upstream = new Upstream(800, 3);
+    const start = upstream.tell(EMPTY_TIMELINE, [after(0)]);
+    const { timeline, reads } = seals(upstream, start, after(0));
+    expect(reads.length).toBeLessThanOrEqual(2);
+    const probed = upstream.tell(timeline, [after(upstream.top - 1)], 100);
+    for (const id of upstream.ids) {
+      expect(answer(probed, after(id), { later: 100 })).toEqual(upstream.answer(after(id)).map((each) => each.id));
+    }
+  });
+
+  test('of what is sealed is not planned again', () => {
+    const upstream = new Upstream(200, 3);
+    const timeline = upstream.tell(EMPTY_TIMELINE, [latest, between(0, upstream.top)]);
+    const walk = { ...FIRST_WALK, historyReads: 5 };
+    for (const query of [before(300), before(100), after(90)]) {
+      expect(planSeal(timeline, query, walk, moment(100))).toBeNull();
+    }
+  });
+
+  test('a slow read makes the next window smaller, a quick one larger, within bounds', () => {
+    expect(nextWalk(FIRST_WALK, 2_000).windowRows).toBeLessThan(FIRST_WALK.windowRows);
+    expect(nextWalk(FIRST_WALK, 10).windowRows).toBeGreaterThan(FIRST_WALK.windowRows);
+    let [quick, slow] = [FIRST_WALK, FIRST_WALK];
+    for (let n = 0; n < 20; n++) [quick, slow] = [nextWalk(quick, 10), nextWalk(slow, 5_000)];
+    expect(quick.windowRows).toBeLessThan(PAGE_LIMIT.between);
+    expect(slow.windowRows).toBeGreaterThan(PAGE_LIMIT.before);
+  });
+});
+
+describe('refreshing', () => {
+  const upstream = new Upstream(950, 3);
+  const pages = span(0, 10).map((n) => between(n * 300, (n + 1) * 300));
+  const timeline = upstream.tell(EMPTY_TIMELINE, pages);
+
+  test('is not planned of what was just read, nor of nothing', () => {
+    expect(planRefresh(timeline, moment(1 * MINUTES))).toEqual([]);
+    expect(planRefresh(EMPTY_TIMELINE, moment(0))).toEqual([]);
+  });
+
+  test('covers all that is due, in reads that are never full, after which nothing is due', () => {
+    const later = 16 * MINUTES;
+    const reads = planRefresh(timeline, moment(later));
+    expect(reads.length).toBeGreaterThan(1);
+    for (const query of reads) {
+      expect(query).toMatchObject({ mode: 'between', publicOnly: false });
+      expect(upstream.answer(query).length).toBeLessThan(PAGE_LIMIT.between);
+    }
+    const refreshed = upstream.tell(timeline, reads, later);
+    expect(planRefresh(refreshed, moment(later + 100))).toEqual([]);
+    expect(prove(refreshed, between(600, 800), moment(later + 100))).toMatchObject({ proved: true, refresh: { history: false } });
+  });
+
+  test('asks for each row once', () => {
+    const reads = planRefresh(timeline, moment(16 * MINUTES));
+    const asked = reads.flatMap((query) => upstream.answer(query).map(({ id }) => id));
+    expect(asked).toEqual(upstream.ids);
+  });
+
+  test('leaves what was just read alone', () => {
+    const partly = upstream.tell(timeline, pages.slice(3), 15 * MINUTES);
+    const asked = planRefresh(partly, moment(16 * MINUTES)).flatMap((query) => upstream.answer(query));
+    expect(asked.map(({ id }) => id)).toEqual(upstream.ids.filter((id) => id < 900));
+  });
+});
