@@ -1,20 +1,21 @@
 // The exact mode: a page answers only the very query that it was read for. For forks whose finder orders differently, and
 // for conversations whose readings contradict each other.
 
-import { apparentFrontier } from './frontier.ts';
+import { apparentFrontier, MANY_ROWS } from './frontier.ts';
 import type { LearnContext } from './learn.ts';
 import type { Proof, ProveContext, Gap } from './prove.ts';
-import { historyLifetime, metaLifetime, tailLifetime } from './freshness.ts';
+import { metaLifetime, statementLifetime } from './freshness.ts';
 import type { Query } from './query.ts';
 import { idRange, queryKey } from './query.ts';
 import type { Reading, Row } from './reading.ts';
+import type { Standing } from './statement.ts';
 import type { KnownEnvelope } from './timeline.ts';
 
 interface ExactPage {
   readonly rows: readonly Row[];
   readonly askedAt: number;
-  /** All its ids were settled when it was read, so no new message belongs on it. */
-  readonly settled: boolean;
+  /** Whether its ids were settled when it was read: then no new message belongs on it. */
+  readonly standing: Standing;
   readonly rawBytes: number;
 }
 
@@ -36,10 +37,13 @@ export function learnExact(known: ExactPages, reading: Reading, context: LearnCo
   const pages = new Map(known.pages);
   const earlier = pages.get(key);
   if (earlier === undefined || earlier.askedAt <= askedAt) {
-    const frontier = Math.max(context.vouched, apparentFrontier(rows, askedAt, context.settleMs, 1));
+    const { hi } = idRange(query);
+    const isBelow = (witnesses: number): boolean => hi <= apparentFrontier(rows, askedAt, context.settleMs, witnesses);
+    const isDurable = hi <= context.vouched || isBelow(MANY_ROWS);
+    const standing = isDurable ? 'durable' : isBelow(1) ? 'settling' : 'transient';
     const rawBytes = rows.reduce((sum, row) => sum + row.raw.length, 0);
     pages.delete(key);
-    pages.set(key, { rows, askedAt, settled: idRange(query).hi <= frontier, rawBytes });
+    pages.set(key, { rows, askedAt, standing, rawBytes });
   }
   for (const oldest of pages.keys()) {
     if (pages.size <= EXACT_PAGES_MAX) break;
@@ -57,12 +61,13 @@ export function proveExact(known: ExactPages, query: Query, context: ProveContex
   if (page === undefined || known.envelope === null) return gap;
   const { now, freshness, asOf = -Infinity } = context;
   const extraMs = context.stale === true ? freshness.staleIfErrorMs : 0;
-  const pageLife = page.settled ? historyLifetime(freshness) : tailLifetime(freshness);
-  const metaLife = metaLifetime(freshness, !page.settled);
+  const pageLife = statementLifetime(freshness, page.standing);
+  const isTail = page.standing === 'transient';
+  const metaLife = metaLifetime(freshness, isTail);
   const pageAge = now - page.askedAt;
   const metaAge = now - known.envelope.askedAt;
   if (pageAge > pageLife.usableMs + extraMs || metaAge > metaLife.usableMs + extraMs) return gap;
-  if (known.envelope.askedAt < asOf || (!page.settled && page.askedAt < asOf)) return gap;
+  if (known.envelope.askedAt < asOf || (isTail && page.askedAt < asOf)) return gap;
   return {
     proved: true,
     rows: page.rows,

@@ -35,7 +35,9 @@ export interface Learnt {
 export function learn(timeline: Timeline, reading: Reading, context: LearnContext): Learnt {
   if (!followsTheFinder(reading)) return { timeline, outcome: 'foreign' };
   const surprise = findSurprise(timeline, reading);
-  if (surprise === 'outdated') return { timeline, outcome: 'outdated' };
+  // A reading sent before another that was learnt may show what has been deleted meanwhile: no contradiction, old news.
+  if (surprise === 'outdated' || (surprise !== null && reading.askedAt < timeline.learntUpTo))
+    return { timeline, outcome: 'outdated' };
   if (surprise === 'contradiction') {
     const afresh = { ...EMPTY_TIMELINE, contradictions: timeline.contradictions + 1 };
     return { timeline: add(afresh, reading, context), outcome: 'contradiction' };
@@ -114,6 +116,7 @@ function add(timeline: Timeline, reading: Reading, context: LearnContext): Timel
     publicStatements,
     envelope: known,
     rawBytes: rows.reduce((sum, row) => sum + row.raw.length, known.head.length + known.tail.length),
+    learntUpTo: Math.max(timeline.learntUpTo, askedAt),
     contradictions: timeline.contradictions,
   };
 }

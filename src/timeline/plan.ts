@@ -62,7 +62,10 @@ const FILL_AFTER_ROWS_MAX = PAGE_LIMIT.after / 2;
 export function planFill(timeline: Timeline, query: Query, gap: Gap, context: PlanContext): Query | null {
   const top = highestId(timeline);
   if (top < 0) return null;
-  if (takesNewest(query) && idRange(query).hi > top) return planNewest(timeline, query, context);
+  if (takesNewest(query) && idRange(query).hi > top) {
+    const fill = planNewest(timeline, query, context);
+    return fill !== null && gap.lacks === 'ids' && gap.ids.lo <= fill.after ? null : fill;
+  }
   if (gap.lacks === 'meta') return { mode: 'after', after: top, publicOnly: false };
   if (gap.lacks !== 'ids' || gap.ids.lo === 0) return null;
   const { lo, hi } = gap.ids;
@@ -75,8 +78,10 @@ export function planFill(timeline: Timeline, query: Query, gap: Gap, context: Pl
   return { mode: 'between', after: belowSteps(timeline, gap.ids), before: hi, publicOnly: false };
 }
 
+type After = Extract<Query, { mode: 'after' }>;
+
 /** The rows that are not settled, or all of the newest page where one of its rows is due to be read again. */
-function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: PlanContext): Query | null {
+function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: PlanContext): After | null {
   const index = query.publicOnly ? timeline.public : timeline.all;
   const everything = { lo: 0, hi: Infinity };
   const { usableMs } = newestRowLifetime(freshness);
@@ -89,7 +94,7 @@ function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: 
     if (now - row.readAt > usableMs) isDue = true;
     at = previousInRange(index, at - 1, everything);
   }
-  const from = Math.min(durableTop(timeline), isDue ? lowest : Infinity);
+  const from = Math.min(durableTop(timeline, query.publicOnly), isDue ? lowest : Infinity);
   const isFew = countRows(timeline, { lo: from, hi: Infinity }, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
   return from > 0 && isFew ? { mode: 'after', after: from - 1, publicOnly: false } : null;
 }

@@ -56,6 +56,7 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
   const page = cutPage(query.publicOnly ? timeline.public : timeline.all, query, range);
   if (!page.isOrdered(timeline)) return LACKS_ROWS;
 
+  const newestPage = takesNewest(query) && range.hi > highestId(timeline);
   let oldest = now;
   let freshUntil = Infinity;
   let historyDue = false;
@@ -81,14 +82,15 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
       lack(Math.max(statement.lo, range.lo), reached);
       continue;
     }
+    // That nothing else has these ids stays true; on the newest page only rows, tail and meta have an age.
+    if (newestPage && statement.standing === 'durable') continue;
     account(statement.askedAt, life);
     if (statement.standing === 'durable' && now - statement.askedAt > life.freshMs) historyDue = true;
   }
   lack(reached, range.hi);
   if (missing !== null) return { proved: false, lacks: 'ids', ids: missing };
 
-  const newestPage = takesNewest(query) && range.hi > highestId(timeline);
-  const settledBelow = newestPage ? durableTop(timeline) : Infinity;
+  const settledBelow = newestPage ? durableTop(timeline, query.publicOnly) : Infinity;
   const settledLife = newestPage ? newestRowLifetime(freshness) : historyLifetime(freshness);
   const rows: Row[] = [];
   for (const position of page.positions) {
@@ -112,8 +114,9 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
 }
 
 /** One above the highest id below which ids are surely settled. */
-export function durableTop(timeline: Timeline): number {
-  return timeline.statements.findLast((statement) => statement.standing === 'durable')?.hi ?? 0;
+export function durableTop(timeline: Timeline, publicOnly: boolean): number {
+  const statements = publicOnly ? timeline.publicStatements : timeline.statements;
+  return statements.findLast((statement) => statement.standing === 'durable')?.hi ?? 0;
 }
 
 /** The highest known id, or -1. */

@@ -35,7 +35,7 @@ export function idRange(query: Query): IdRange {
     case 'before':
       return { lo: 0, hi: end(query.before) };
     case 'after':
-      return { lo: query.after + 1, hi: Infinity };
+      return { lo: query.after === 0 ? 0 : query.after + 1, hi: Infinity }; // There is no id 0.
     case 'between':
       return { lo: query.after, hi: end(query.before) };
   }

@@ -73,13 +73,14 @@ export function assert(statements: Statements, added: Statement, expiredBefore: 
 
 /** Takes every word about `range` back. */
 export function retract(statements: Statements, range: IdRange): Statements {
-  return statements.flatMap((old) => {
+  const rest = statements.flatMap((old) => {
     if (old.hi <= range.lo || old.lo >= range.hi) return [old];
-    const rest: Statement[] = [];
-    if (old.lo < range.lo) rest.push({ ...old, hi: range.lo });
-    if (old.hi > range.hi) rest.push({ ...old, lo: range.hi });
-    return rest;
+    const left: Statement[] = [];
+    if (old.lo < range.lo) left.push({ ...old, hi: range.lo });
+    if (old.hi > range.hi) left.push({ ...old, lo: range.hi });
+    return left;
   });
+  return bounded(rest);
 }
 
 function combine(old: Statement, added: Statement): Statement {

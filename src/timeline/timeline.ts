@@ -29,6 +29,8 @@ export interface Timeline {
   readonly envelope: KnownEnvelope | null;
   /** Bytes that rows and envelope hold. */
   readonly rawBytes: number;
+  /** When the newest reading that was learnt was sent, ms. */
+  readonly learntUpTo: number;
   /** How often a reading showed what a durable statement ruled out. */
   readonly contradictions: number;
 }
@@ -44,6 +46,7 @@ export const EMPTY_TIMELINE: Timeline = {
   publicStatements: [],
   envelope: null,
   rawBytes: 0,
+  learntUpTo: -Infinity,
   contradictions: 0,
 };
 
