@@ -32,6 +32,8 @@ class Unacceptable extends Error {
 
 /** Anything else would break or split the header that carries the token. */
 const TOKEN = /^[\x21-\x7e]{1,4096}$/;
+/** HS256 wants a secret no shorter than its hash (RFC 7518 3.2). */
+const JWT_SECRET_BYTES_MIN = 32;
 const TOKEN_PROBLEM = 'is not 1 to 4096 visible ASCII characters without spaces';
 
 interface Setting<T> {
@@ -93,12 +95,57 @@ const SETTINGS = {
     secret: true,
     parse: clientKeys,
   },
+  adminKeys: {
+    name: 'ADMIN_KEYS',
+    default: '',
+    example: 'ops=<key>',
+    meaning: 'Who may `DELETE /admin/cache`, as `name=key,name=key`. Without any, that route does not exist',
+    secret: true,
+    parse: clientKeys,
+  },
   allowAnonymous: {
     name: 'ALLOW_ANONYMOUS',
     default: 'false',
     example: 'true',
     meaning: '`true` lets callers without a key read everything. Without clients nothing starts unless this says so',
     parse: boolean,
+  },
+  jwtSecrets: {
+    name: 'JWT_SECRET',
+    default: '',
+    example: '<at least 32 random bytes>',
+    meaning:
+      'Secret that signed tokens (JWT, HS256) are checked with, at least 32 bytes. Several, separated by commas or spaces, are all accepted; the first is the current one',
+    secret: true,
+    parse: jwtSecrets,
+  },
+  jwksUrl: {
+    name: 'JWKS_URL',
+    default: '',
+    example: 'https://login.example.com/.well-known/jwks.json',
+    meaning: 'Where the public keys are that signed tokens (JWT; RS256, ES256, EdDSA) are checked with',
+    parse: optional(jwksUrl),
+  },
+  jwtIssuer: {
+    name: 'JWT_ISSUER',
+    default: '',
+    example: 'https://login.example.com/',
+    meaning: 'What signed tokens must have as `iss`; without it that is not looked at',
+    parse: optional((text) => text),
+  },
+  jwtAudience: {
+    name: 'JWT_AUDIENCE',
+    default: '',
+    example: 'backscroll',
+    meaning: 'What signed tokens must have as, or in, `aud`; without it that is not looked at',
+    parse: optional((text) => text),
+  },
+  corsOrigins: {
+    name: 'CORS_ORIGINS',
+    default: '',
+    example: 'https://app.example.com,https://help.example.com',
+    meaning: 'Origins whose pages may call from a browser, exactly as browsers send them',
+    parse: corsOrigins,
   },
   trustProxy: {
     name: 'TRUST_PROXY',
@@ -200,6 +247,8 @@ const SETTINGS = {
   },
 } satisfies Readonly<Record<string, Setting<unknown>>>;
 
+const FIELDS = Object.keys(SETTINGS).filter((field): field is keyof typeof SETTINGS => field in SETTINGS);
+
 type Settings = { readonly [Field in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[Field]['parse']> };
 
 export interface Config extends Settings {
@@ -212,10 +261,30 @@ export interface Config extends Settings {
  * @throws ConfigError with every problem there is.
  */
 export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readFileSync): Config {
+  const { settings, problems, given } = readSettings(env, FIELDS, readFile);
+  problems.push(...missing(given, settings));
+
+  const sources = { clientKeys: settings.clientKeys ?? [], clientsFile: settings.clientsFile };
+  const read = loadRegistry({ ...sources, allowAnonymous: settings.allowAnonymous ?? false }, readFile);
+  if (read.kind === 'problems') problems.push(...read.problems.map((problem) => `CLIENTS_FILE: ${problem}`));
+  if (problems.length > 0 || read.kind === 'problems' || !hasAll(settings, FIELDS)) throw new ConfigError(problems);
+  return Object.freeze({ ...settings, clients: read.registry });
+}
+
+interface SettingsRead {
+  /** Those that are right. */
+  readonly settings: Partial<Settings>;
+  readonly problems: string[];
+  /** Names of those that were set, rightly or not. */
+  readonly given: ReadonlySet<string>;
+}
+
+function readSettings(env: NodeJS.ProcessEnv, fields: readonly (keyof Settings)[], readFile: ReadFile): SettingsRead {
   const problems: string[] = [];
   const given = new Set<string>();
   const settings: Partial<Settings> = {};
-  for (const [field, setting] of Object.entries<Setting<unknown>>(SETTINGS)) {
+  for (const field of fields) {
+    const setting: Setting<unknown> = SETTINGS[field];
     try {
       const text = textOf(setting, env, readFile);
       if (text !== '') given.add(setting.name);
@@ -227,13 +296,21 @@ export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readFile
       problems.push(...error.problems.map((problem) => `${setting.name} ${problem}, for example ${exampleOf(setting)}`));
     }
   }
-  problems.push(...missing(given, settings));
+  return { settings, problems, given };
+}
 
-  const sources = { clientKeys: settings.clientKeys ?? [], clientsFile: settings.clientsFile };
-  const read = loadRegistry({ ...sources, allowAnonymous: settings.allowAnonymous ?? false }, readFile);
-  if (read.kind === 'problems') problems.push(...read.problems.map((problem) => `CLIENTS_FILE: ${problem}`));
-  if (problems.length > 0 || read.kind === 'problems' || !isComplete(settings)) throw new ConfigError(problems);
-  return Object.freeze({ ...settings, clients: read.registry });
+/**
+ * Reads some of the settings and nothing else, for commands that need no more.
+ * @throws ConfigError with every problem of these.
+ */
+export function loadSettings<Field extends keyof Settings>(
+  env: NodeJS.ProcessEnv,
+  fields: readonly Field[],
+  readFile: ReadFile = readFileSync,
+): Pick<Settings, Field> {
+  const { settings, problems } = readSettings(env, fields, readFile);
+  if (problems.length > 0 || !hasAll(settings, fields)) throw new ConfigError(problems);
+  return settings;
 }
 
 /** The settings as a Markdown table for people. */
@@ -266,8 +343,11 @@ function textOf(setting: Setting<unknown>, env: NodeJS.ProcessEnv, readFile: Rea
   return content;
 }
 
-function isComplete(settings: Partial<Settings>): settings is Settings {
-  return Object.keys(SETTINGS).every((field) => field in settings);
+function hasAll<Field extends keyof Settings>(
+  settings: Partial<Settings>,
+  fields: readonly Field[],
+): settings is Pick<Settings, Field> & Partial<Settings> {
+  return fields.every((field) => field in settings);
 }
 
 /** What is missing although no single setting is wrong. */
@@ -279,11 +359,18 @@ function missing(given: ReadonlySet<string>, settings: Partial<Settings>): strin
         `or ${exampleOf(SETTINGS.chatwootAccountTokens)}`,
     );
   }
-  if (!given.has('CLIENTS_FILE') && !given.has('CLIENT_KEYS') && settings.allowAnonymous === false) {
+  const verifiers = ['JWT_SECRET', 'JWKS_URL'];
+  const readers = ['CLIENTS_FILE', 'CLIENT_KEYS', ...verifiers];
+  if (!readers.some((name) => given.has(name)) && settings.allowAnonymous === false) {
     problems.push(
-      `CLIENTS_FILE or CLIENT_KEYS is required, for example ${exampleOf(SETTINGS.clientKeys)}: ` +
+      `CLIENTS_FILE, CLIENT_KEYS, JWT_SECRET or JWKS_URL is required, for example ${exampleOf(SETTINGS.clientKeys)}: ` +
         'without clients anybody could read everything, which only ALLOW_ANONYMOUS=true permits',
     );
+  }
+  for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE']) {
+    if (given.has(name) && !verifiers.some((verifier) => given.has(verifier))) {
+      problems.push(`${name} is set, but neither JWT_SECRET nor JWKS_URL, so that no token is accepted`);
+    }
   }
   return problems;
 }
@@ -336,6 +423,39 @@ function clientKeys(text: string) {
   const read = parseClientKeys(text);
   if (read.kind === 'problems') throw new Unacceptable(...read.problems);
   return read.clients;
+}
+
+function jwtSecrets(text: string): readonly string[] {
+  if (text === '') return [];
+  const secrets = text.split(/[\s,]+/).filter((secret) => secret !== '');
+  const problems = secrets.flatMap((secret, at) =>
+    Buffer.byteLength(secret) < JWT_SECRET_BYTES_MIN ? `has fewer than ${JWT_SECRET_BYTES_MIN} bytes in secret ${at + 1}` : [],
+  );
+  if (secrets.length === 0) problems.push('holds no secret');
+  if (problems.length > 0) throw new Unacceptable(...problems);
+  return secrets;
+}
+
+function jwksUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:\/\//i.test(text)) throw new Unacceptable('is not a URL that begins with http:// or https://');
+  if (url.username !== '' || url.password !== '') throw new Unacceptable('must not hold credentials');
+  return url.href;
+}
+
+function corsOrigins(text: string): readonly string[] {
+  if (text === '') return [];
+  const origins = text.split(',').map((origin) => origin.trim());
+  const problems = origins.flatMap((origin, at) => {
+    if (origin === '*') return 'must not be *, which would let every page of the web call with a key that it got hold of';
+    // A URL may have a host with a star in it, which would be taken for a pattern and is none.
+    const isOrigin = /^https?:\/\/[^*]+$/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin;
+    return isOrigin
+      ? []
+      : `has no origin at place ${at + 1}: scheme, host, and port where it is not the usual one, nothing behind`;
+  });
+  if (problems.length > 0) throw new Unacceptable(...new Set(problems));
+  return [...new Set(origins)];
 }
 
 function hostName(text: string): string {

@@ -22,8 +22,12 @@ export async function start(config: Config, logger: Logger): Promise<{ app: App;
 export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(env);
   const logger = createLogger(config);
+  // Before anything can send it: a process without this handler dies of it.
+  let reload = (): void => {};
+  process.on('SIGHUP', () => reload());
   const { app } = await start(config, logger);
-  closeWithGrace({ delay: config.shutdownTimeoutMs, logger }, async ({ signal, err }) => {
+  reload = () => void app.reloadClients();
+  closeWithGrace({ delay: config.shutdownTimeoutMs, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'unexpected error, shutting down');
     else logger.info({ signal }, 'shutting down');
     await app.close();

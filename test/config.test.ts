@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig, settingsTable } from '../src/config.ts';
+import { ConfigError, loadConfig, loadSettings, settingsTable } from '../src/config.ts';
 
 const NAMES = [
   'CHATWOOT_URL',
@@ -15,6 +15,11 @@ const NAMES = [
   'CLIENTS_FILE',
   'CLIENT_KEYS',
   'ALLOW_ANONYMOUS',
+  'JWT_SECRET',
+  'JWKS_URL',
+  'JWT_ISSUER',
+  'JWT_AUDIENCE',
+  'CORS_ORIGINS',
   'TRUST_PROXY',
   'RATE_LIMIT',
   'CACHE_MEMORY',
@@ -34,6 +39,7 @@ const NAMES = [
 ];
 const TOKEN = 'planted-token-0001';
 const KEY = 'planted-key-of-crm';
+const SECRET = 'planted-secret-of-32-characters!';
 const base = { CHATWOOT_URL: 'https://chat.example.com', CHATWOOT_API_TOKEN: TOKEN, CLIENT_KEYS: `crm=${KEY}` };
 const noFiles = (path: string): string => {
   throw Object.assign(new Error(`ENOENT: '${path}'`), { code: 'ENOENT' });
@@ -67,6 +73,11 @@ describe('settings', () => {
       port: 8080,
       clientsFile: undefined,
       allowAnonymous: false,
+      jwtSecrets: [],
+      jwksUrl: undefined,
+      jwtIssuer: undefined,
+      jwtAudience: undefined,
+      corsOrigins: [],
       trustProxy: false,
       rateLimit: { max: 600, windowMs: 60_000 },
       cacheMemoryBytes: 256 * 1024 * 1024,
@@ -111,6 +122,18 @@ describe('settings', () => {
     ['PORT', '0', 'port', 0],
     ['PORT', '65535', 'port', 65_535],
     ['ALLOW_ANONYMOUS', 'true', 'allowAnonymous', true],
+    ['JWT_SECRET', SECRET, 'jwtSecrets', [SECRET]],
+    ['JWT_SECRET', ` ${SECRET},${SECRET}2 ,\n ${SECRET}3\t`, 'jwtSecrets', [SECRET, `${SECRET}2`, `${SECRET}3`]],
+    ['JWT_SECRET', 'ä'.repeat(16), 'jwtSecrets', ['ä'.repeat(16)]],
+    ['JWKS_URL', 'https://login.example.com/keys?v=1', 'jwksUrl', 'https://login.example.com/keys?v=1'],
+    ['JWKS_URL', 'http://keycloak:8080/certs', 'jwksUrl', 'http://keycloak:8080/certs'],
+    ['CORS_ORIGINS', 'https://app.example.com', 'corsOrigins', ['https://app.example.com']],
+    [
+      'CORS_ORIGINS',
+      'http://localhost:5173 , https://a.example,https://a.example',
+      'corsOrigins',
+      ['http://localhost:5173', 'https://a.example'],
+    ],
     ['TRUST_PROXY', 'true', 'trustProxy', true],
     ['TRUST_PROXY', '2', 'trustProxy', 2],
     ['TRUST_PROXY', 'loopback, 10.0.0.0/8 ,::1,fd00::/8', 'trustProxy', 'loopback,10.0.0.0/8,::1,fd00::/8'],
@@ -140,6 +163,8 @@ describe('settings', () => {
   const DURATION = 'must be a duration with its unit (ms, s, m, h, d)';
   const SIZE = 'must be a size with its unit (b, kb, mb, gb)';
   const RATE = 'must be a count of 1 to 1000000 in 1s to 1d';
+  const ANY = 'must not be *, which would let every page of the web call with a key that it got hold of';
+  const ORIGIN = 'scheme, host, and port where it is not the usual one, nothing behind';
   const PROXIES = 'must be true, false, a number of hops, or addresses and networks';
 
   test.each<[string, string, string]>([
@@ -178,6 +203,22 @@ describe('settings', () => {
     ['PORT', '0x50', 'must be a whole number from 0 to 65535'],
     ['CLIENT_KEYS', 'crm=planted', 'entry 1 has a key of fewer than 16 characters'],
     ['ALLOW_ANONYMOUS', 'yes', 'must be true or false'],
+    ['JWT_SECRET', SECRET.slice(0, 31), 'has fewer than 32 bytes in secret 1'],
+    ['JWT_SECRET', `${SECRET},planted`, 'has fewer than 32 bytes in secret 2'],
+    ['JWT_SECRET', ',', 'holds no secret'],
+    ['JWKS_URL', 'login.example.com/planted', URL_SHAPE],
+    ['JWKS_URL', 'file:///planted', URL_SHAPE],
+    ['JWKS_URL', 'https://u:planted@login.example.com/keys', 'must not hold credentials'],
+    ['CORS_ORIGINS', '*', ANY],
+    ['CORS_ORIGINS', 'https://a.example,*', ANY],
+    ['CORS_ORIGINS', 'https://a.example/', `has no origin at place 1: ${ORIGIN}`],
+    ['CORS_ORIGINS', 'https://a.example,https://b.example/planted', `has no origin at place 2: ${ORIGIN}`],
+    ['CORS_ORIGINS', 'a.example', `has no origin at place 1: ${ORIGIN}`],
+    ['CORS_ORIGINS', 'https://A.example', `has no origin at place 1: ${ORIGIN}`],
+    ['CORS_ORIGINS', 'https://a.example:443', `has no origin at place 1: ${ORIGIN}`],
+    ['CORS_ORIGINS', 'https://*.a.example', `has no origin at place 1: ${ORIGIN}`],
+    ['CORS_ORIGINS', 'null', `has no origin at place 1: ${ORIGIN}`],
+    ['CORS_ORIGINS', 'https://a.example,', `has no origin at place 2: ${ORIGIN}`],
     ['TRUST_PROXY', 'nginx', PROXIES],
     ['TRUST_PROXY', '10.0.0.0/33', PROXIES],
     ['TRUST_PROXY', '10.0.0.0/0', PROXIES],
@@ -226,11 +267,11 @@ describe('what must be set', () => {
       'PORT',
       'HISTORY',
       'CHATWOOT_API_TOKEN',
-      'CLIENTS_FILE',
+      'CLIENTS_FILE,',
     ]);
     expect(problems[3]).toMatch(/^CHATWOOT_API_TOKEN or CHATWOOT_ACCOUNT_TOKENS is required, for example CHATWOOT_API_TOKEN=/);
     expect(problems[4]).toMatch(
-      /^CLIENTS_FILE or CLIENT_KEYS is required, for example CLIENT_KEYS=.*ALLOW_ANONYMOUS=true permits$/,
+      /^CLIENTS_FILE, CLIENT_KEYS, JWT_SECRET or JWKS_URL is required, for example CLIENT_KEYS=.*ALLOW_ANONYMOUS=true permits$/,
     );
   });
 
@@ -259,6 +300,43 @@ describe('what must be set', () => {
   });
 });
 
+describe('signed tokens', () => {
+  const { CLIENT_KEYS: _, ...alone } = base;
+
+  test('are enough to start with', () => {
+    expect(loadConfig({ ...alone, JWT_SECRET: SECRET }, noFiles).clients.clients).toEqual([]);
+    expect(loadConfig({ ...alone, JWKS_URL: 'https://login.example.com/keys' }, noFiles).clients.anonymous).toBeNull();
+    expect(problemsOf({ ...alone, JWT_SECRET: 'short' })).toHaveLength(1);
+  });
+
+  test('that must be somebody’s need something to check them with', () => {
+    expect(problemsOf({ ...base, JWT_ISSUER: 'x', JWT_AUDIENCE: 'y' })).toEqual([
+      'JWT_ISSUER is set, but neither JWT_SECRET nor JWKS_URL, so that no token is accepted',
+      'JWT_AUDIENCE is set, but neither JWT_SECRET nor JWKS_URL, so that no token is accepted',
+    ]);
+    const config = loadConfig({ ...alone, JWT_SECRET: SECRET, JWT_ISSUER: 'x', JWT_AUDIENCE: ' y ' }, noFiles);
+    expect([config.jwtIssuer, config.jwtAudience]).toEqual(['x', 'y']);
+  });
+
+  test('have secrets that may stand in a file, one a line', () => {
+    const env = { ...alone, JWT_SECRET_FILE: '/secrets' };
+    const config = loadConfig(env, files({ '/secrets': `${SECRET}\n${SECRET}2\n` }));
+    expect(config.jwtSecrets).toEqual([SECRET, `${SECRET}2`]);
+  });
+});
+
+describe('loadSettings', () => {
+  test('reads what it is asked for and minds nothing else', () => {
+    expect(loadSettings({ JWT_SECRET: SECRET, PORT: 'x' }, ['jwtSecrets', 'jwtIssuer'], noFiles)).toEqual({
+      jwtSecrets: [SECRET],
+      jwtIssuer: undefined,
+    });
+    expect(() => loadSettings({ JWT_SECRET: 'short', PORT: 'x' }, ['jwtSecrets', 'port'], noFiles)).toThrow(
+      /\n {2}JWT_SECRET .*\n {2}PORT /,
+    );
+  });
+});
+
 describe('secrets', () => {
   test('may stand in files, whose last newline does not count', () => {
     const config = loadConfig(
@@ -275,10 +353,10 @@ describe('secrets', () => {
     expect(config.clients.find(KEY, 0)?.name).toBe('crm');
   });
 
-  test.each(['CHATWOOT_API_TOKEN', 'CHATWOOT_ACCOUNT_TOKENS', 'CLIENT_KEYS'])(
+  test.each(['CHATWOOT_API_TOKEN', 'CHATWOOT_ACCOUNT_TOKENS', 'CLIENT_KEYS', 'JWT_SECRET'])(
     '%s in both places, nowhere, or empty is a problem',
     (name) => {
-      const rest = { ...base, CHATWOOT_ACCOUNT_TOKENS: '{"1":"a"}' };
+      const rest = { ...base, CHATWOOT_ACCOUNT_TOKENS: '{"1":"a"}', JWT_SECRET: SECRET };
       const path = { ...rest, [name]: '', [`${name}_FILE`]: '/planted' };
       expect(problemsOf({ ...rest, [`${name}_FILE`]: '/planted' })[0]).toMatch(`${name} and ${name}_FILE are both set: keep one`);
       expect(problemsOf(path)).toEqual([
@@ -354,7 +432,7 @@ describe('settingsTable', () => {
 
   test('says defaults and files of secrets', () => {
     expect(lines).toContain('| `PORT` | `8080` | Port to listen on; 0 takes a free one |');
-    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(3);
+    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(4);
     expect(lines.find((line) => line.startsWith('| `CHATWOOT_URL`'))).toMatch(/^\| `CHATWOOT_URL` \| {2}\| Where/);
   });
 });

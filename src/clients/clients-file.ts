@@ -59,8 +59,9 @@ const ClientSchema = Type.Object(
     scope: Type.Union([Type.Literal('*'), Type.Array(AccountScopeSchema, { minItems: 1, maxItems: ACCOUNTS_MAX })], {
       description: `must be "*" or a list of 1 to ${ACCOUNTS_MAX} accounts, such as [{"account":1,"conversations":"*"}]`,
     }),
-    // The customer view is not served yet; answering such a client with the agent's view would show it private notes.
-    view: Type.Optional(Type.Literal('agent', { description: 'must be "agent", the only view that this release serves' })),
+    view: Type.Optional(
+      Type.Union([Type.Literal('agent'), Type.Literal('customer')], { description: 'must be "agent" or "customer"' }),
+    ),
     mayBypass: Type.Optional(Type.Boolean({ description: 'must be true or false' })),
     rateLimit: Type.Optional(
       Type.Refine(

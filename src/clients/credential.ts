@@ -7,10 +7,15 @@ export type Credential =
   | { readonly kind: 'none' }
   /** Something was sent that cannot be a credential: two values, too long, another scheme. */
   | { readonly kind: 'refused' }
-  | { readonly kind: 'key'; readonly key: string };
+  | { readonly kind: 'key'; readonly key: string }
+  /** What can only be a signed token: three parts, the first of them JSON. It stands in `Authorization` alone. */
+  | { readonly kind: 'token'; readonly token: string };
 
 const NONE: Credential = { kind: 'none' };
 const REFUSED: Credential = { kind: 'refused' };
+
+/** Base64url of a text that begins with `{"`, and two more parts; an unsigned token leaves the last one empty. */
+const SIGNED_TOKEN = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
 
 /**
  * Picks the credential from Node's flat list of names and values.
@@ -32,17 +37,19 @@ export function credentialOf(rawHeaders: readonly string[]): Credential {
     else if (name === 'authorization') authorizations.push(value);
   }
   const tokens = hyphens.length > 0 ? hyphens : underscores;
-  return tokens.length > 0 ? onlyKey(tokens) : bearerKey(authorizations);
+  return tokens.length > 0 ? onlyKey(tokens) : bearer(authorizations);
 }
 
-function bearerKey(authorizations: readonly string[]): Credential {
+function bearer(authorizations: readonly string[]): Credential {
   const [value] = authorizations;
   if (value === undefined) return NONE;
   if (authorizations.length > 1) return REFUSED;
   const [scheme = ''] = value.split(' ', 1);
   if (scheme.toLowerCase() !== 'bearer') return REFUSED;
   const key = value.slice(scheme.length).trim();
-  return key === '' ? NONE : onlyKey([key]);
+  if (key === '') return NONE;
+  const credential = onlyKey([key]);
+  return credential.kind === 'key' && SIGNED_TOKEN.test(key) ? { kind: 'token', token: key } : credential;
 }
 
 function onlyKey(values: readonly string[]): Credential {

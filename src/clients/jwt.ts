@@ -1,0 +1,78 @@
+// Tokens for browsers and widgets: short-lived, signed elsewhere, narrow.
+//
+// Two kinds of keys never meet: a secret only ever checks HS256, a public key only ever an asymmetric signature. A token's own
+// header chooses between them and never what is done with a key, so a public key cannot pass for a secret.
+
+import { createSecretKey } from 'node:crypto';
+import { decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions, type RemoteJWKSet } from 'jose';
+import { readerOfClaims } from './claims.ts';
+import type { Reader } from './client.ts';
+import { SigningKeysUnavailable } from './signing-keys.ts';
+
+export const SECRET_ALGORITHM = 'HS256';
+export const KEY_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
+const CLOCK_TOLERANCE_S = 5;
+
+export interface JwtOptions {
+  /** The first is the current one; the others are still accepted. */
+  readonly secrets: readonly string[];
+  readonly keys: RemoteJWKSet | null;
+  /** Required of tokens where it is set. */
+  readonly issuer: string | undefined;
+  readonly audience: string | undefined;
+  /** Told in a fixed word why a token was refused; callers are not told. */
+  readonly onRefused?: (reason: string) => void;
+}
+
+export interface TokenVerifier {
+  /**
+   * The reader that the token proves at `now` (milliseconds since 1970), or null.
+   * @throws SigningKeysUnavailable where the keys to check it with cannot be fetched.
+   */
+  verify(token: string, now: number): Promise<Reader | null>;
+}
+
+export function tokenVerifier({ secrets, keys, issuer, audience, onRefused = () => {} }: JwtOptions): TokenVerifier {
+  const secretKeys = secrets.map((secret) => createSecretKey(secret, 'utf8'));
+  const rules = (algorithms: string[], now: number): JWTVerifyOptions => ({
+    algorithms,
+    requiredClaims: ['exp'],
+    clockTolerance: CLOCK_TOLERANCE_S,
+    currentDate: new Date(now),
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(audience === undefined ? {} : { audience }),
+  });
+
+  async function claimsOf(token: string, now: number): Promise<unknown> {
+    const { alg } = decodeProtectedHeader(token);
+    if (alg !== SECRET_ALGORITHM) {
+      if (keys === null) throw new errors.JOSEAlgNotAllowed();
+      return (await jwtVerify(token, keys, rules(KEY_ALGORITHMS, now))).payload;
+    }
+    for (const secret of secretKeys) {
+      try {
+        // One after the other: nearly always the first fits.
+        // oxlint-disable-next-line no-await-in-loop
+        return (await jwtVerify(token, secret, rules([SECRET_ALGORITHM], now))).payload;
+      } catch (error) {
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed();
+  }
+
+  return {
+    async verify(token, now) {
+      try {
+        const reader = readerOfClaims(await claimsOf(token, now));
+        if (reader === null) onRefused('claims');
+        return reader;
+      } catch (error) {
+        if (error instanceof SigningKeysUnavailable) throw error;
+        // Also what the library throws where a token is no token: nothing that a caller sends is a fault of ours.
+        onRefused(error instanceof errors.JOSEError ? error.code : 'malformed');
+        return null;
+      }
+    },
+  };
+}

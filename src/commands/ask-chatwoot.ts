@@ -1,0 +1,187 @@
+// What Chatwoot says to a server that wants to read messages from it: each question one short read, nothing is changed.
+// Findings hold sentences of ours, ids, version numbers and nothing else of what came back.
+
+import { Pool } from 'undici';
+import { BackscrollError } from '../errors.ts';
+import { messagesTarget, pathPrefix } from '../upstream/chatwoot-url.ts';
+import { exchange, type ExchangeAnswer } from '../upstream/exchange.ts';
+import { mapFailure } from '../upstream/map-failure.ts';
+import { VERSION } from '../version.ts';
+
+/** `note`: worth knowing, nothing to repair. `problem`: it will not work, or not well. */
+export interface Finding {
+  readonly kind: 'ok' | 'note' | 'problem';
+  readonly text: string;
+}
+
+export interface ChatwootQuestions {
+  readonly baseUrl: URL;
+  readonly tokens: readonly NamedToken[];
+  /** How far Chatwoot's clock may be off before proofs suffer. */
+  readonly skewMaxMs: number;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+export interface NamedToken {
+  /** Where it stands, in words. */
+  readonly setting: string;
+  readonly token: string;
+  /** The only account that it is used for. */
+  readonly account?: number;
+}
+
+/** No account has id 0, and Chatwoot judges the token before it looks for the account (contract 2.2). */
+const NOWHERE = { accountId: 0, conversationId: 0 } as const;
+const LATEST = { mode: 'latest', publicOnly: false } as const;
+const BODY_BYTES_MAX = 1024 * 1024;
+const ACCOUNTS_SHOWN = 20;
+/** HTTP tells whole seconds, and the answer has travelled. */
+const SKEW_UNSEEN_MS = 2_000;
+
+type Get = (target: string, headers?: Readonly<Record<string, string>>) => Promise<ExchangeAnswer>;
+
+/** Asks everything, in order; ends early where there is no Chatwoot to ask. */
+export async function askChatwoot(questions: ChatwootQuestions): Promise<readonly Finding[]> {
+  const { baseUrl, tokens, timeoutMs, signal } = questions;
+  const pool = new Pool(baseUrl.origin, { connections: 1, connect: { timeout: timeoutMs } });
+  const get: Get = async (target, headers = {}) => {
+    const always = { Accept: 'application/json', 'User-Agent': `backscroll/${VERSION}` };
+    return exchange(pool, { target, headers: { ...always, ...headers }, timeoutMs, bodyMaxBytes: BODY_BYTES_MAX }, signal);
+  };
+  const findings: Finding[] = [];
+  try {
+    findings.push(...(await askVersion(get, questions)));
+    for (const named of tokens) {
+      // One after the other: a check should not be felt.
+      // oxlint-disable-next-line no-await-in-loop
+      findings.push(...(await askAbout(named, get, questions)));
+    }
+  } catch (error) {
+    if (error instanceof BackscrollError) findings.push({ kind: 'problem', text: error.message });
+    else if (signal.aborted) findings.push({ kind: 'problem', text: 'Chatwoot took too long over all questions' });
+    else throw error;
+  } finally {
+    await pool.destroy();
+  }
+  return findings;
+}
+
+/** What answers, and whether its clock is right. */
+async function askVersion(get: Get, { baseUrl, skewMaxMs }: ChatwootQuestions): Promise<Finding[]> {
+  const sentAt = Date.now();
+  const answer = await get(`${pathPrefix(baseUrl)}/api`);
+  const receivedAt = Date.now();
+  if (answer.status >= 300 && answer.status < 400) throw failureOf(answer, baseUrl);
+  const version = members(answer.body)['version'];
+  const isVersion = answer.status === 200 && typeof version === 'string' && /^[\w.+-]{1,40}$/.test(version);
+  return [
+    isVersion
+      ? { kind: 'ok', text: `Chatwoot ${version} answers` }
+      : { kind: 'note', text: 'Something answers, but it does not tell the version of a Chatwoot (GET /api)' },
+    clockFinding(answer.header('date'), { sentAt, receivedAt }, skewMaxMs),
+  ];
+}
+
+function clockFinding(
+  date: string | undefined,
+  { sentAt, receivedAt }: { sentAt: number; receivedAt: number },
+  maxMs: number,
+): Finding {
+  const at = Date.parse(date ?? '');
+  if (Number.isNaN(at)) return { kind: 'note', text: 'The clocks cannot be compared: the answer has no Date' };
+  const aheadMs = at < sentAt ? Math.min(0, at + 1000 - sentAt) : Math.max(0, at - receivedAt);
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  if (Math.abs(aheadMs) <= SKEW_UNSEEN_MS) return { kind: 'ok', text: 'The clocks agree' };
+  const text = `Chatwoot's clock is ${seconds} s ${aheadMs > 0 ? 'ahead of' : 'behind'} this machine's`;
+  return Math.abs(aheadMs) <= maxMs
+    ? { kind: 'note', text }
+    : { kind: 'problem', text: `${text}, too far for SETTLE: new messages could be missed. Set both by NTP` };
+}
+
+/** Whether a token may list messages, and of which accounts. */
+async function askAbout({ setting, token, account }: NamedToken, get: Get, questions: ChatwootQuestions): Promise<Finding[]> {
+  const { baseUrl } = questions;
+  const prefix = pathPrefix(baseUrl);
+  const target = messagesTarget(prefix, NOWHERE, LATEST);
+  const withHyphens = failureOf(await get(target, { 'Api-Access-Token': token }), baseUrl);
+  const withUnderscores = failureOf(await get(target, { api_access_token: token }), baseUrl);
+  const underscores = underscoreFinding(withHyphens, withUnderscores);
+  // Chatwoot has judged the token once it finds that there is no such account.
+  if (withHyphens.code !== 'not_found') return [{ kind: 'problem', text: `${setting}: ${withHyphens.message}` }, ...underscores];
+  const profile = await get(`${prefix}/api/v1/profile`, { 'Api-Access-Token': token });
+  return [
+    { kind: 'ok', text: `${setting}: Chatwoot accepts it for listing messages; it is no bot's` },
+    ...rolesFindings(setting, account, profile),
+    ...underscores,
+  ];
+}
+
+/** The same question in both spellings must get the same answer. */
+function underscoreFinding(withHyphens: BackscrollError, withUnderscores: BackscrollError): Finding[] {
+  const [hyphens, underscores] = [withHyphens.code === 'not_found', withUnderscores.code === 'not_found'];
+  if (hyphens === underscores) return [];
+  return hyphens
+    ? [
+        {
+          kind: 'note',
+          text:
+            'A proxy before Chatwoot drops headers with underscores (api_access_token). This server sends Api-Access-Token, so nothing ' +
+            'is to be done; callers that reach Backscroll through such a proxy must do the same',
+        },
+      ]
+    : [
+        {
+          kind: 'problem',
+          text: 'A proxy before Chatwoot drops the Api-Access-Token header and lets api_access_token pass: let it pass both',
+        },
+      ];
+}
+
+/** Says in which accounts the token's user reads everything, and where it does not. */
+function rolesFindings(setting: string, account: number | undefined, profile: ExchangeAnswer): Finding[] {
+  const listed = profile.status === 200 ? members(profile.body)['accounts'] : undefined;
+  // Another Chatwoot may tell it in another way, and this is only to help.
+  if (!Array.isArray(listed)) return [];
+  const roles = listed.flatMap((entry: unknown) => {
+    const { id, role } = isObject(entry) ? entry : {};
+    return typeof id === 'number' && (account === undefined || id === account)
+      ? [{ id, isAdministrator: role === 'administrator' }]
+      : [];
+  });
+  if (roles.length === 0) {
+    const where = account === undefined ? 'of any account' : `of account ${account}`;
+    return [{ kind: 'problem', text: `${setting}: its user is not a member ${where}` }];
+  }
+  const ids = (isAdministrator: boolean): number[] =>
+    roles.flatMap((role) => (role.isAdministrator === isAdministrator ? role.id : []));
+  return [
+    ...sentence('ok', 'reads every conversation, as an administrator,', ids(true)),
+    ...sentence('note', 'reads only the conversations of its inboxes, as it is no administrator,', ids(false)),
+  ];
+
+  function sentence(kind: Finding['kind'], what: string, accounts: readonly number[]): Finding[] {
+    if (accounts.length === 0) return [];
+    const more = accounts.length > ACCOUNTS_SHOWN ? ' and more' : '';
+    const list = accounts.slice(0, ACCOUNTS_SHOWN).join(', ');
+    return [{ kind, text: `${setting}: its user ${what} in account${accounts.length === 1 ? '' : 's'} ${list}${more}` }];
+  }
+}
+
+function failureOf(answer: ExchangeAnswer, baseUrl: URL): BackscrollError {
+  const [retryAfter, location] = [answer.header('retry-after'), answer.header('location')];
+  return mapFailure({ status: answer.status, body: answer.body, retryAfter, location }, { baseUrl, nowMs: Date.now() });
+}
+
+function members(body: Buffer): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(body.toString());
+    return isObject(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null;
+}

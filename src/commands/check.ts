@@ -1,0 +1,80 @@
+// `backscroll check`: whether it would work. Everything that is wrong with the settings and the clients file at once; if
+// nothing is, what Chatwoot says to this server. Changes nothing, shows no secret, ends within a minute or so.
+
+import { signingKeys } from '../clients/signing-keys.ts';
+import { ConfigError, loadConfig, type Config } from '../config.ts';
+import { askChatwoot, type Finding, type NamedToken } from './ask-chatwoot.ts';
+import type { Terminal } from './terminal.ts';
+import { optionsOf } from './usage.ts';
+
+const QUESTION_TIMEOUT_MS = 10_000;
+const ALL_TIMEOUT_MS = 60_000;
+
+/**
+ * Prints a line for each finding.
+ * @returns false where there is a problem
+ * @throws UsageError
+ */
+export async function check(args: readonly string[], env: NodeJS.ProcessEnv, { stdout }: Terminal): Promise<boolean> {
+  optionsOf(args, []);
+  let isGood = true;
+  const tell = (findings: readonly Finding[]): void => {
+    for (const { kind, text } of findings) stdout.write(`${kind.padEnd(7)}  ${text}\n`);
+    isGood &&= findings.every(({ kind }) => kind !== 'problem');
+  };
+  let config: Config;
+  try {
+    config = loadConfig(env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    tell(error.problems.map((text) => ({ kind: 'problem', text })));
+    return false;
+  }
+  tell(settingsFindings(config));
+  if (config.jwksUrl !== undefined) tell([await keysFinding(new URL(config.jwksUrl))]);
+  tell(
+    await askChatwoot({
+      baseUrl: new URL(config.chatwootUrl),
+      tokens: tokensOf(config),
+      skewMaxMs: config.settleMs / 2,
+      timeoutMs: Math.min(config.upstreamTimeoutMs, QUESTION_TIMEOUT_MS),
+      signal: AbortSignal.timeout(ALL_TIMEOUT_MS),
+    }),
+  );
+  return isGood;
+}
+
+function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl }: Config): Finding[] {
+  const now = Date.now();
+  const dead = clients.filter(({ keys }) => keys.every(({ notAfterAt = Infinity }) => now >= notAfterAt));
+  return [
+    { kind: 'ok', text: `Settings and clients: ${clients.length} ${clients.length === 1 ? 'client' : 'clients'}` },
+    ...dead.map(({ name }): Finding => ({ kind: 'note', text: `Every key of client ${name} is past its notAfter` })),
+    ...(jwtSecrets.length > 0 || jwksUrl !== undefined ? [{ kind: 'ok', text: 'Signed tokens are accepted' } as const] : []),
+    ...(anonymous === null
+      ? []
+      : [{ kind: 'note', text: 'ALLOW_ANONYMOUS: callers without a key read everything, private notes included' } as const]),
+  ];
+}
+
+async function keysFinding(url: URL): Promise<Finding> {
+  let problem = 'it did not answer with a key set';
+  const keys = signingKeys({ url, onFailure: (text) => (problem = text) });
+  try {
+    await keys.reload();
+  } catch {
+    return { kind: 'problem', text: `JWKS_URL: ${problem}` };
+  }
+  const count = keys.jwks()?.keys.length ?? 0;
+  return count === 0
+    ? { kind: 'problem', text: 'JWKS_URL: the key set is empty' }
+    : { kind: 'ok', text: `JWKS_URL: ${count} ${count === 1 ? 'key' : 'keys'}` };
+}
+
+function tokensOf({ chatwootApiToken, chatwootAccountTokens }: Config): NamedToken[] {
+  const tokens: NamedToken[] = chatwootApiToken === undefined ? [] : [{ setting: 'CHATWOOT_API_TOKEN', token: chatwootApiToken }];
+  for (const [account, token] of chatwootAccountTokens) {
+    tokens.push({ setting: `CHATWOOT_ACCOUNT_TOKENS, account ${account}`, token, account });
+  }
+  return tokens;
+}

@@ -1,0 +1,354 @@
+// Signed tokens over HTTP: what they may read, and every way of forging one.
+
+import { createHmac, createPrivateKey, createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { exportJWK, exportSPKI, SignJWT, type JWTPayload } from 'jose';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { KEY, messagesOf, readsOf, startHouse, type Backscroll, type Received } from '../support/backscroll.ts';
+
+const SECRET = 'first-secret-of-the-tests-0123456789';
+const SECOND = 'second-secret-of-the-tests-0123456789';
+const env = { JWT_SECRET: `${SECRET}, ${SECOND}`, CLIENT_KEYS: '' };
+const CLAIMS = { account: 1, conversations: [2, 3] };
+
+const seconds = (): number => Math.floor(Date.now() / 1000);
+const base64 = (value: unknown): string =>
+  Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url');
+
+/** A token for an hour, unless its claims say otherwise. */
+async function sign(claims: JWTPayload = {}, secret = SECRET, header: Record<string, unknown> = {}): Promise<string> {
+  const payload = { ...CLAIMS, exp: seconds() + 3600, ...claims };
+  return new SignJWT(payload).setProtectedHeader({ alg: 'HS256', ...header }).sign(Buffer.from(secret));
+}
+
+/** A token with these very parts, signed by HMAC with any key at all. */
+function forge(header: unknown, claims: unknown, key: string | KeyObject): string {
+  const signed = `${base64(header)}.${base64(claims)}`;
+  return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
+}
+
+const ask = async (backscroll: Backscroll, token: string, target = messagesOf(2)): Promise<Received> =>
+  backscroll.send({ target, headers: [['authorization', `Bearer ${token}`]] });
+
+const statusOf = async (backscroll: Backscroll, token: string, target?: string): Promise<number> =>
+  (await ask(backscroll, token, target)).status;
+
+const idsOf = (received: Received): number[] => (received.json() as { payload: { id: number }[] }).payload.map(({ id }) => id);
+
+describe('a good token', () => {
+  test('reads the conversations that it names and no other, with no clients set up at all', async () => {
+    const { backscroll } = await startHouse({ env });
+    const token = await sign();
+    expect([await statusOf(backscroll, token), await statusOf(backscroll, token, messagesOf(3))]).toEqual([200, 200]);
+    for (const target of [messagesOf(1), messagesOf(99), '/api/v1/accounts/2/conversations/2/messages']) {
+      const refused = await ask(backscroll, token, target);
+      expect([refused.status, refused.json()]).toEqual([404, { error: 'Resource could not be found', code: 'not_found' }]);
+    }
+    expect(await statusOf(backscroll, await sign({ conversations: '*' }), messagesOf(1))).toBe(200);
+    expect(await statusOf(backscroll, await sign({ conversations: [] }))).toBe(404);
+  });
+
+  test('gets the customer view unless it says agent', async () => {
+    const { backscroll, chatwoot } = await startHouse({ env });
+    const isPublic = new Set(chatwoot.table.rows(1, 1).flatMap((row) => (row.private || row.messageType === 2 ? [] : row.id)));
+    const [customer, said, agent] = await Promise.all(
+      [{}, { view: 'customer' }, { view: 'agent' }].map(async (view) =>
+        ask(backscroll, await sign({ conversations: [1], ...view }), messagesOf(1, '?before=1363')),
+      ),
+    );
+    expect(idsOf(customer!).every((id) => isPublic.has(id))).toBe(true);
+    expect(said!.body).toEqual(customer!.body);
+    expect(idsOf(agent!).every((id) => isPublic.has(id))).toBe(false);
+  });
+
+  test('is accepted whichever secret signed it, and no longer once that is gone', async () => {
+    const both = await startHouse({ env });
+    const old = await sign({}, SECOND);
+    expect([await statusOf(both.backscroll, await sign()), await statusOf(both.backscroll, old)]).toEqual([200, 200]);
+    const first = await startHouse({ env: { ...env, JWT_SECRET: SECRET } });
+    expect([await statusOf(first.backscroll, await sign()), await statusOf(first.backscroll, old)]).toEqual([200, 401]);
+  });
+
+  test('is one in Authorization only, and api_access_token comes first', async () => {
+    const { backscroll } = await startHouse({ env: { JWT_SECRET: SECRET } });
+    const token = await sign({ conversations: [3] });
+    const both = (key: string) =>
+      backscroll.send({
+        target: messagesOf(2),
+        headers: [
+          ['api_access_token', key],
+          ['authorization', `Bearer ${token}`],
+        ],
+      });
+    expect((await both(KEY)).status).toBe(200);
+    expect((await both('wrong')).status).toBe(401);
+    expect((await backscroll.send({ target: messagesOf(3), headers: [['api_access_token', token]] })).status).toBe(401);
+  });
+
+  test('is allowed five seconds of another clock', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2027-01-01T00:00:00Z') });
+    onTestFinished(() => void vi.useRealTimers());
+    const { backscroll } = await startHouse({ env });
+    const now = seconds();
+    const statuses = await Promise.all(
+      [{ exp: now - 4 }, { exp: now - 5 }, { nbf: now + 5 }, { nbf: now + 6 }].map(async (claims) =>
+        statusOf(backscroll, await sign(claims)),
+      ),
+    );
+    expect(statuses).toEqual([200, 401, 200, 401]);
+  });
+
+  test('of which issuer and audience it must be, where that is set', async () => {
+    const { backscroll } = await startHouse({ env: { ...env, JWT_ISSUER: 'https://login.example', JWT_AUDIENCE: 'backscroll' } });
+    const good = { iss: 'https://login.example', aud: 'backscroll' };
+    const statusWith = async (claims: JWTPayload): Promise<number> => statusOf(backscroll, await sign(claims));
+    expect(await statusWith(good)).toBe(200);
+    expect(await statusWith({ ...good, aud: ['other', 'backscroll'] })).toBe(200);
+    const wrong = [
+      {},
+      { iss: good.iss },
+      { aud: good.aud },
+      { ...good, iss: 'https://login.example/' },
+      { ...good, aud: 'other' },
+    ];
+    for (const claims of wrong) expect(await statusWith(claims)).toBe(401);
+  });
+});
+
+test('every bad token gets the 401 of no token at all, and Chatwoot is not asked', async () => {
+  const { backscroll, chatwoot } = await startHouse({ env });
+  const good = await sign();
+  const [header = '', payload = '', signature = ''] = good.split('.');
+  const claims = { ...CLAIMS, exp: seconds() + 3600 };
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const bad: Record<string, string> = {
+    'another secret': await sign({}, 'another-secret-of-the-tests-012345678'),
+    'an expired one': await sign({ exp: seconds() - 60 }),
+    'one without exp': forge({ alg: 'HS256' }, CLAIMS, SECRET),
+    'an exp that is a text': forge({ alg: 'HS256' }, { ...claims, exp: '2099' }, SECRET),
+    'one for later': await sign({ nbf: seconds() + 60 }),
+    'alg none, unsigned': `${base64({ alg: 'none' })}.${base64(claims)}.`,
+    'alg None, with a signature': `${base64({ alg: 'None' })}.${payload}.${signature}`,
+    'no alg': forge({ typ: 'JWT' }, claims, SECRET),
+    'another alg with the right secret': await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'HS512' })
+      .sign(Buffer.from(SECRET.repeat(2))),
+    'an asymmetric alg where no keys are set': await new SignJWT(claims).setProtectedHeader({ alg: 'RS256' }).sign(privateKey),
+    'a public key as the secret': forge({ alg: 'HS256' }, claims, await exportSPKI(publicKey)),
+    'a key of its own in the header': await new SignJWT(claims)
+      .setProtectedHeader({ alg: 'RS256', jwk: await exportJWK(publicKey) })
+      .sign(privateKey),
+    'a critical header': forge({ alg: 'HS256', crit: ['x'], x: 1 }, claims, SECRET),
+    'a changed payload': `${header}.${base64({ ...claims, conversations: '*' })}.${signature}`,
+    'no signature': `${header}.${payload}.`,
+    'a payload that is no JSON': forge({ alg: 'HS256' }, 'planted', SECRET),
+    'a payload that is a list': forge({ alg: 'HS256' }, [claims], SECRET),
+    'a header that is no JSON': `eyJ.${payload}.${signature}`,
+    'too many bytes': await sign({ pad: 'x'.repeat(4000) }),
+    'no account': await sign({ account: undefined }),
+    'an account that is a text': await sign({ account: '1' }),
+    'account 0': await sign({ account: 0 }),
+    'no conversations': await sign({ conversations: undefined }),
+    'conversations that are texts': await sign({ conversations: ['2'] }),
+    'one conversation': await sign({ conversations: 2 }),
+    'half a conversation': await sign({ conversations: [2.5] }),
+    'too many conversations': await sign({ conversations: Array<number>(1001).fill(2) }),
+    'another view': await sign({ view: 'admin' }),
+    'a subject that is too long': await sign({ sub: 'x'.repeat(129) }),
+    'a subject that is none': await sign({ sub: 7 as unknown as string }),
+  };
+  const none = await backscroll.send({ target: messagesOf(2) });
+  for (const [what, token] of Object.entries(bad)) {
+    const refused = await ask(backscroll, token);
+    expect([what, refused.status, refused.body.toString()]).toEqual([what, 401, none.body.toString()]);
+    expect(Object.keys(refused.headers)).toEqual(Object.keys(none.headers));
+  }
+  expect(readsOf(chatwoot)).toEqual([]);
+  expect(backscroll.logs.join('')).not.toContain(payload);
+  expect(await statusOf(backscroll, good)).toBe(200);
+});
+
+test('an oversized token is refused before anything is computed', async () => {
+  const { backscroll } = await startHouse({ env });
+  const verify = vi.spyOn(crypto.subtle, 'verify');
+  onTestFinished(() => verify.mockRestore());
+  expect(await statusOf(backscroll, await sign({ pad: 'x'.repeat(4000) }))).toBe(401);
+  expect(verify).not.toHaveBeenCalled();
+  expect(await statusOf(backscroll, await sign())).toBe(200);
+  expect(verify).toHaveBeenCalledOnce();
+});
+
+test('without JWT_SECRET and JWKS_URL no token is one', async () => {
+  const { backscroll } = await startHouse();
+  expect(await statusOf(backscroll, await sign())).toBe(401);
+});
+
+describe('who it is', () => {
+  test('is told in the log by its subject, made safe', async () => {
+    const { backscroll } = await startHouse({ env });
+    for (const sub of ['visitor-7', 'a b\n{"x":1}', undefined, '']) {
+      expect(await statusOf(backscroll, await sign(sub === undefined ? {} : { sub }))).toBe(200);
+    }
+    const names = backscroll.logs.flatMap((line) => (JSON.parse(line) as { client?: string }).client ?? []);
+    expect(names).toEqual(['jwt:visitor-7', expect.stringMatching(/^jwt:a_b___x__1_~[0-9a-f]{8}$/), 'jwt', 'jwt']);
+  });
+
+  test('has a limit of its own, whatever the token', async () => {
+    const { backscroll } = await startHouse({ env: { ...env, RATE_LIMIT: '1/1m' } });
+    const statuses = [];
+    for (const sub of ['one', 'one', 'two', 'a b', 'a_b', 'a c', 'a b']) {
+      statuses.push(await statusOf(backscroll, await sign({ sub, iat: seconds() })));
+    }
+    expect(statuses).toEqual([200, 429, 200, 200, 200, 200, 429]);
+  });
+
+  test('is its address where it has no subject', async () => {
+    const { backscroll } = await startHouse({ env: { ...env, RATE_LIMIT: '1/1m', TRUST_PROXY: 'loopback' } });
+    const token = await sign();
+    const from = async (address: string) =>
+      (
+        await backscroll.send({
+          target: messagesOf(2),
+          headers: [
+            ['authorization', `Bearer ${token}`],
+            ['x-forwarded-for', address],
+          ],
+        })
+      ).status;
+    expect([await from('203.0.113.1'), await from('203.0.113.2'), await from('203.0.113.1')]).toEqual([200, 200, 429]);
+  });
+});
+
+describe('JWKS_URL', () => {
+  interface Signer {
+    readonly kid: string;
+    readonly privateKey: KeyObject;
+    readonly publicKey: KeyObject;
+    readonly alg: string;
+  }
+
+  const rsa = (kid: string): Signer => ({ kid, alg: 'RS256', ...generateKeyPairSync('rsa', { modulusLength: 2048 }) });
+  const ec = (kid: string): Signer => ({ kid, alg: 'ES256', ...generateKeyPairSync('ec', { namedCurve: 'P-256' }) });
+  const ed = (kid: string): Signer => ({ kid, alg: 'EdDSA', ...generateKeyPairSync('ed25519') });
+
+  async function signWith({ kid, alg, privateKey }: Signer, claims: JWTPayload = {}): Promise<string> {
+    const key = createPrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }));
+    return new SignJWT({ ...CLAIMS, exp: seconds() + 3600, ...claims }).setProtectedHeader({ alg, kid }).sign(key);
+  }
+
+  /** A key set on a real socket; what it answers can be changed. */
+  async function startKeySet(signers: readonly Signer[]) {
+    const set = { signers, status: 200, body: undefined as string | undefined, requests: 0 };
+    const server = createServer((_request, response) => {
+      set.requests++;
+      void Promise.all(set.signers.map(async ({ kid, publicKey }) => ({ ...(await exportJWK(publicKey)), kid }))).then((keys) =>
+        response.writeHead(set.status, { location: '/elsewhere' }).end(set.body ?? JSON.stringify({ keys })),
+      );
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    return { set, env: { CLIENT_KEYS: '', JWKS_URL: `http://127.0.0.1:${address.port}/keys?planted` } };
+  }
+
+  test('takes RS256, ES256 and EdDSA; asks for the keys once', async () => {
+    const signers = [rsa('a'), ec('b'), ed('c')];
+    const { set, env: keys } = await startKeySet(signers);
+    const { backscroll } = await startHouse({ env: keys });
+    for (const signer of signers) expect(await statusOf(backscroll, await signWith(signer))).toBe(200);
+    expect(set.requests).toBe(1);
+  });
+
+  test('a public key does not pass for a secret, whatever the header says', async () => {
+    const signer = rsa('a');
+    const { set, env: keys } = await startKeySet([signer]);
+    const claims = { ...CLAIMS, exp: seconds() + 3600 };
+    const spki = await exportSPKI(signer.publicKey);
+    const der = createSecretKey(signer.publicKey.export({ type: 'spki', format: 'der' }));
+    const confused = [spki, spki.trim(), der, signer.publicKey.export({ format: 'jwk' }).n ?? ''];
+    for (const settings of [keys, { ...keys, JWT_SECRET: SECRET }]) {
+      const { backscroll } = await startHouse({ env: settings });
+      expect(await statusOf(backscroll, await signWith(signer))).toBe(200);
+      for (const key of confused) {
+        expect(await statusOf(backscroll, forge({ alg: 'HS256', kid: 'a' }, claims, key))).toBe(401);
+        expect(await statusOf(backscroll, forge({ alg: 'RS256', kid: 'a' }, claims, key))).toBe(401);
+      }
+    }
+    expect(set.requests).toBe(2);
+  });
+
+  test('a secret in the key set is none, and other algorithms of a right key are refused', async () => {
+    const signer = rsa('a');
+    const { set, env: keys } = await startKeySet([]);
+    set.body = JSON.stringify({
+      keys: [
+        { ...(await exportJWK(signer.publicKey)), kid: 'a' },
+        { kty: 'oct', k: base64(SECRET), kid: 's' },
+      ],
+    });
+    const { backscroll } = await startHouse({ env: keys });
+    expect(await statusOf(backscroll, await sign({}, SECRET, { kid: 's' }))).toBe(401);
+    expect(await statusOf(backscroll, await signWith({ ...signer, alg: 'PS256' }))).toBe(401);
+    expect(await statusOf(backscroll, await signWith({ ...signer, alg: 'RS512' }))).toBe(401);
+    expect(await statusOf(backscroll, await signWith(signer))).toBe(200);
+  });
+
+  test('a new key is fetched when a token names it, an unknown one no more than twice a minute', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2027-01-01T00:00:00Z') });
+    onTestFinished(() => void vi.useRealTimers());
+    const [old, next] = [rsa('old'), rsa('next')];
+    const { set, env: keys } = await startKeySet([old]);
+    const { backscroll } = await startHouse({ env: keys });
+    expect(await statusOf(backscroll, await signWith(old))).toBe(200);
+    set.signers = [old, next];
+    expect(await statusOf(backscroll, await signWith(next))).toBe(401);
+    expect(set.requests).toBe(1);
+    vi.setSystemTime(Date.parse('2027-01-01T00:00:31Z'));
+    expect(await statusOf(backscroll, await signWith(next))).toBe(200);
+    expect(await statusOf(backscroll, await signWith(old))).toBe(200);
+    expect(set.requests).toBe(2);
+
+    // Taken away, it dies with the kept keys.
+    set.signers = [next];
+    expect(await statusOf(backscroll, await signWith(old))).toBe(200);
+    vi.setSystemTime(Date.parse('2027-01-01T00:11:00Z'));
+    expect([await statusOf(backscroll, await signWith(old)), await statusOf(backscroll, await signWith(next))]).toEqual([
+      401, 200,
+    ]);
+  });
+
+  test.each([
+    ['fails', { status: 500 }],
+    ['redirects', { status: 302 }],
+    ['has something else', { body: '<html>planted' }],
+    ['has another JSON', { body: '{"keys":{}}' }],
+    ['has more than a megabyte', { body: `{"keys":[],"x":"${'x'.repeat(1_100_000)}"}` }],
+  ])('that %s: 503, not a judgement; told in the log, not asked again at once', async (_what, change) => {
+    const signer = rsa('a');
+    const { set, env: keys } = await startKeySet([signer]);
+    Object.assign(set, change);
+    const { backscroll, chatwoot } = await startHouse({ env: keys });
+    for (let n = 0; n < 3; n++) {
+      const answer = await ask(backscroll, await signWith(signer));
+      expect([answer.status, answer.code, answer.headers['retry-after']]).toEqual([503, 'keys_unavailable', '5']);
+    }
+    expect(set.requests).toBe(1);
+    expect(readsOf(chatwoot)).toEqual([]);
+    expect(backscroll.logs.filter((line) => line.includes('the keys at JWKS_URL cannot be fetched'))).toHaveLength(1);
+    expect(backscroll.logs.join('')).not.toContain('planted');
+  });
+
+  test('keys and secrets of clients work while the key set does not', async () => {
+    const { set, env: keys } = await startKeySet([]);
+    set.status = 500;
+    const { backscroll } = await startHouse({ env: { ...keys, JWT_SECRET: SECRET, CLIENT_KEYS: `test=${KEY}` } });
+    expect((await backscroll.get(messagesOf(2))).status).toBe(200);
+    expect(await statusOf(backscroll, await sign())).toBe(200);
+    expect(set.requests).toBe(0);
+  });
+});

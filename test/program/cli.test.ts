@@ -1,0 +1,169 @@
+// The program from outside: how it starts, how it refuses to, how it ends.
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { KEY, messagesOf, plantToken, received } from '../support/backscroll.ts';
+import { CANARY, searchForCanary } from '../support/canary.ts';
+import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
+import { sendRaw } from '../support/fake-chatwoot/raw-request.ts';
+import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
+import { runShell, startChild, type Child } from './child.ts';
+
+// Each starts a process that compiles its source first.
+vi.setConfig({ testTimeout: 90_000 });
+
+test('wrong settings: it says all that is wrong at once, shows no secret, and ends with 1', async () => {
+  const child = startChild(['serve'], {
+    CHATWOOT_URL: `https://user:${CANARY}@chatwoot.example`,
+    CHATWOOT_API_TOKEN: `${CANARY} with a space`,
+    CLIENT_KEYS: `${CANARY}=crm,short=x`,
+    PORT: '99999',
+    UPSTREAM_TIMEOUT: '10',
+    CACHE_MEMORY: CANARY,
+  });
+  expect(await child.ended).toEqual({ code: 1, signal: null });
+  expect(child.stdout()).toBe('');
+  const problems = child.stderr();
+  expect(problems).toMatch(/^The settings cannot be used:\n/);
+  for (const name of ['CHATWOOT_URL', 'CHATWOOT_API_TOKEN', 'CLIENT_KEYS', 'PORT', 'UPSTREAM_TIMEOUT', 'CACHE_MEMORY']) {
+    expect(problems).toMatch(new RegExp(`^  ${name} `, 'm'));
+  }
+  expect(problems).not.toMatch(/^ +at /m);
+});
+
+test('a command that is none: it says which there are and ends with 2', async () => {
+  const child = startChild(['nonsense'], {});
+  expect(await child.ended).toEqual({ code: 2, signal: null });
+  expect(child.stderr()).toMatch(/serve[^]*demo/);
+});
+
+test('a port that is taken: it says so and ends with 1', async () => {
+  const chatwoot = await startSampleChatwoot();
+  onTestFinished(() => chatwoot.close());
+  const child = startChild(['serve'], settings(chatwoot, { PORT: String(chatwoot.port) }));
+  expect((await child.ended).code).toBe(1);
+  expect(child.stdout() + child.stderr()).toContain('EADDRINUSE');
+});
+
+test('serve: it starts and is ready; told to end, it answers the request under way and ends with 0', async () => {
+  const { child, port, chatwoot } = await startServe({ SHUTDOWN_TIMEOUT: '20s' });
+  await child.printed(/ready: Chatwoot accepts the token/);
+  expect(received('readyz', await sendRaw(port, { method: 'GET', target: '/readyz', headers: [] })).json()).toEqual({
+    status: 'ready',
+  });
+
+  const gate = chatwoot.hold();
+  // A connection that its caller keeps open must not hold up the end.
+  const caller = ask(port, messagesOf(2));
+  await gate.arrived;
+  child.process.kill('SIGTERM');
+  await child.printed(/shutting down/);
+  await closed(connect(port, '127.0.0.1'));
+  gate.release();
+  expect(await child.ended).toEqual({ code: 0, signal: null });
+  const text = await caller.end;
+  expect(text).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(text.endsWith(chatwoot.table.body(1, 2, {}))).toBe(true);
+
+  for (const line of child.stdout().trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ msg: expect.any(String) });
+  expect(child.stdout()).not.toContain(KEY);
+  expect(child.stdout()).not.toContain('killed');
+  expect(child.stderr()).toBe('');
+});
+
+test('secrets in files: no process listing shows the token; a request that never ends does not keep it from ending', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'backscroll-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  await writeFile(join(directory, 'token'), `${CANARY}\n`);
+  await writeFile(join(directory, 'keys'), `test=${KEY}\n`);
+  const { child, port, chatwoot } = await startServe({
+    CHATWOOT_API_TOKEN: '',
+    CLIENT_KEYS: '',
+    CHATWOOT_API_TOKEN_FILE: join(directory, 'token'),
+    CLIENT_KEYS_FILE: join(directory, 'keys'),
+    SHUTDOWN_TIMEOUT: '500ms',
+    UPSTREAM_TIMEOUT: '1m',
+  });
+  await child.printed(/ready: Chatwoot accepts the token/);
+  for (const file of ['cmdline', 'environ']) searchForCanary(file, await readFile(`/proc/${child.process.pid}/${file}`));
+
+  const gate = chatwoot.hold();
+  const caller = ask(port, messagesOf(2));
+  await gate.arrived;
+  child.process.kill('SIGTERM');
+  expect((await child.ended).code).toBe(1);
+  await caller.end;
+  gate.release();
+});
+
+test('demo: starts on a free port, and each of its lines does what it promises', async () => {
+  const child = startChild(['demo'], { PORT: '0' });
+  const [, origin] = await child.printed(/Backscroll is up at (http:\/\/127\.0\.0\.1:\d+),/);
+  await child.printed(/Ctrl-C ends it\./);
+  expect(Number(new URL(origin!).port)).toBeGreaterThan(0);
+  const lines = child
+    .stdout()
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => /^(?:curl|for) /.test(line));
+  expect(lines).toHaveLength(3);
+  const [newest, history, metric] = lines as [string, string, string];
+
+  const page = await runShell(newest);
+  expect(page).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(page).toMatch(/^cache-status: backscroll; fwd=miss; stored\r$/im);
+  expect(page).toMatch(/\r\n\r\n\{"meta":\{.*\},"payload":\[\{.*\}\]\}$/s);
+
+  const statuses = (await runShell(history)).trim().split(/\r?\n/);
+  expect(statuses).toEqual([
+    expect.stringMatching(/^cache-status: backscroll; fwd=miss; stored$/i),
+    expect.stringMatching(/^cache-status: backscroll; hit; ttl=\d+$/i),
+  ]);
+
+  const reads = await runShell(metric);
+  expect(reads).toMatch(/^backscroll_upstream_reads_total\{reason="forward"\} [1-9]\d*$/m);
+
+  child.process.kill('SIGINT');
+  expect(await child.ended).toEqual({ code: 0, signal: null });
+  expect(child.stderr()).toBe('');
+});
+
+/** A request on a connection that stays open, and all that comes back on it. */
+function ask(port: number, target: string): { end: Promise<string> } {
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  const chunks: Buffer[] = [];
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+  socket.write(`GET ${target} HTTP/1.1\r\nhost: x\r\napi_access_token: ${KEY}\r\n\r\n`);
+  const end = closed(socket).then(() => {
+    const text = Buffer.concat(chunks).toString();
+    searchForCanary('an answer', text);
+    return text;
+  });
+  return { end };
+}
+
+/** Resolves when the connection is over, refused and reset ones too. */
+async function closed(socket: Socket): Promise<void> {
+  socket.on('error', () => undefined);
+  return new Promise((resolve) => void socket.once('close', () => resolve()));
+}
+
+function settings(chatwoot: FakeChatwoot, env: Readonly<Record<string, string>>): Record<string, string> {
+  return { CHATWOOT_URL: chatwoot.url, CHATWOOT_API_TOKEN: CANARY, CLIENT_KEYS: `test=${KEY}`, PORT: '0', ...env };
+}
+
+/** `serve` before a sample Chatwoot, listening. */
+async function startServe(
+  env: Readonly<Record<string, string>>,
+): Promise<{ child: Child; port: number; chatwoot: FakeChatwoot }> {
+  const chatwoot = await startSampleChatwoot();
+  onTestFinished(() => chatwoot.close());
+  plantToken(chatwoot);
+  const child = startChild(['serve'], settings(chatwoot, env));
+  const [, port] = await child.printed(/listening at http:\/\/127\.0\.0\.1:(\d+)/i);
+  return { child, port: Number(port), chatwoot };
+}
