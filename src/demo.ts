@@ -1,18 +1,44 @@
 // `backscroll demo`: Backscroll before a built-in sample Chatwoot. Needs no account, no Redis, no container.
 
+import type { FakeChatwoot } from '../test/support/fake-chatwoot/fake-chatwoot.ts';
 import { SAMPLE_ACCOUNT_ID, SAMPLE_TOKEN, startSampleChatwoot } from '../test/support/fake-chatwoot/sample-account.ts';
 import closeWithGrace from 'close-with-grace';
+import { SignJWT } from 'jose';
+import { randomBytes } from 'node:crypto';
+import { buildApp, type App } from './app.ts';
 import { loadConfig } from './config.ts';
-import { createLogger, start } from './main.ts';
+import { EXAMPLE_PAGE_PATH, examplePage } from './http/example-page.ts';
+import { createLogger } from './main.ts';
 
 const DEMO_KEY = 'demo-key-for-trying';
 /** The sample account's longest conversation: about 400 messages. */
 const LONG_CONVERSATION = 1;
 
+/** A running demo. */
+export interface Demo {
+  readonly app: App;
+  readonly url: string;
+  /** The example page's address, with a token for the customer of the long conversation. It holds for an hour. */
+  readonly pageUrl: string;
+  /** An id in the middle of the long conversation. */
+  readonly historyId: number;
+  close(): Promise<void>;
+}
+
 /** Starts both and prints calls to paste. `HOST`, `PORT` and `LOG_LEVEL` are the caller's to set; the rest is the demo's. */
 export async function demo(env: NodeJS.ProcessEnv): Promise<void> {
-  const chatwoot = await startSampleChatwoot();
+  const running = await startDemo(env);
+  closeWithGrace({ delay: SHUTDOWN_MS, logger: false }, () => running.close());
+  process.stdout.write(explain(running));
+}
+
+const SHUTDOWN_MS = 10_000;
+
+/** Starts both; the sample Chatwoot may be one that runs already. */
+export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): Promise<Demo> {
+  const chatwoot = sample ?? (await startSampleChatwoot());
   const { HOST = '127.0.0.1', PORT = '8080', LOG_LEVEL = 'warn' } = env;
+  const secret = randomBytes(32).toString('base64url');
   const config = loadConfig({
     HOST,
     PORT,
@@ -20,24 +46,39 @@ export async function demo(env: NodeJS.ProcessEnv): Promise<void> {
     CHATWOOT_URL: chatwoot.url,
     CHATWOOT_API_TOKEN: SAMPLE_TOKEN,
     CLIENT_KEYS: `demo=${DEMO_KEY}`,
+    JWT_SECRET: secret,
   });
-  const { app, url } = await start(config, createLogger(config));
-  closeWithGrace({ delay: config.shutdownTimeoutMs, logger: false }, async () => {
-    await app.close();
-    await chatwoot.close();
-  });
+  const app = await buildApp({ config, logger: createLogger(config) });
+  examplePage(app.http);
+  const url = await app.http.listen({ host: config.host, port: config.port });
+  void app.readiness.recheck();
 
   const ids = chatwoot.table.rows(SAMPLE_ACCOUNT_ID, LONG_CONVERSATION);
-  const middle = ids[Math.floor(ids.length / 2)]!.id;
-  process.stdout.write(
-    explain(url, `${url}/api/v1/accounts/${SAMPLE_ACCOUNT_ID}/conversations/${LONG_CONVERSATION}/messages`, middle),
-  );
+  return {
+    app,
+    url,
+    pageUrl: `${url}${EXAMPLE_PAGE_PATH}#account=${SAMPLE_ACCOUNT_ID}&conversation=${LONG_CONVERSATION}&token=${await customerToken(secret)}`,
+    historyId: ids[Math.floor(ids.length / 2)]!.id,
+    async close() {
+      await app.close();
+      await chatwoot.close();
+    },
+  };
 }
 
-function explain(origin: string, messages: string, historyId: number): string {
+async function customerToken(secret: string): Promise<string> {
+  return new SignJWT({ account: SAMPLE_ACCOUNT_ID, conversations: [LONG_CONVERSATION], view: 'customer' })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('demo')
+    .setExpirationTime('1h')
+    .sign(new TextEncoder().encode(secret));
+}
+
+function explain({ url, pageUrl, historyId }: Pick<Demo, 'url' | 'pageUrl' | 'historyId'>): string {
+  const messages = `${url}/api/v1/accounts/${SAMPLE_ACCOUNT_ID}/conversations/${LONG_CONVERSATION}/messages`;
   const key = `-H 'api_access_token: ${DEMO_KEY}'`;
   return `
-Backscroll is up at ${origin}, in front of a sample Chatwoot. Paste these in another terminal.
+Backscroll is up at ${url}, in front of a sample Chatwoot. Paste these in another terminal.
 
 The newest page. Cache-Status says fwd=miss: read from Chatwoot. Again within a second: hit.
 
@@ -49,7 +90,11 @@ A history page, twice. First fwd=miss, then hit: proved from what was read, Chat
 
 What was read from Chatwoot, and why:
 
-  curl -s ${origin}/metrics | grep ^backscroll_upstream_reads_total
+  curl -s ${url}/metrics | grep ^backscroll_upstream_reads_total
+
+A page for the customer of that conversation, without private notes. The address holds a token for it and for an hour:
+
+  ${pageUrl}
 
 Ctrl-C ends it.
 `;

@@ -1,8 +1,10 @@
-// From rows and envelope to body and ETag. Pages that are asked for again are rendered once.
+// From rows and envelope to body and ETag, as a view shows them. Pages that are asked for again are rendered once.
 
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { joinBody } from '../cache/join-body.ts';
+import type { View } from '../clients/client.ts';
+import { customerPage } from '../clients/view.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
 
 export interface Rendered {
@@ -22,23 +24,46 @@ const ENTRY_BYTES = 500;
 
 export class Renderer {
   readonly #kept: LRUCache<string, Kept>;
+  readonly #onWithheld: (rows: number) => void;
 
-  /** @param bytesMax what rendered pages may hold beside the rows they are made of. */
-  constructor(bytesMax: number) {
+  /**
+   * @param bytesMax what rendered pages may hold beside the rows they are made of.
+   * @param onWithheld is told of internal rows that the internal filter let through and the customer view left out.
+   */
+  constructor(bytesMax: number, onWithheld: (rows: number) => void = () => {}) {
+    this.#onWithheld = onWithheld;
     this.#kept = new LRUCache({
       maxSize: Math.max(1, bytesMax),
       sizeCalculation: ({ body, rows }) => ENTRY_BYTES + body.length + 8 * rows.length,
     });
   }
 
-  /** @param key names the conversation, the query and the view; a kept page is used only if its rows are the very same. */
-  render(key: string, page: Page): Rendered {
-    const kept = this.#kept.get(key);
+  /** @param key names the conversation and the query; a kept page is used only if its rows are the very same. */
+  render(key: string, page: Page, view: View): Rendered {
+    const viewKey = `${view} ${key}`;
+    const kept = this.#kept.get(viewKey);
     if (kept !== undefined && isSamePage(kept, page)) return kept;
-    const body = joinBody(page.envelope, page.rows);
+    const body = this.#bodyOf(page, view);
     const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
-    this.#kept.set(key, { body, etag, rows: page.rows, envelope: page.envelope });
+    this.#kept.set(viewKey, { body, etag, rows: page.rows, envelope: page.envelope });
     return { body, etag };
+  }
+
+  #bodyOf(page: Page, view: View): Buffer {
+    switch (view) {
+      case 'agent':
+        return joinBody(page.envelope, page.rows);
+      case 'customer': {
+        const { envelope, rows, withheld } = customerPage(page);
+        if (withheld > 0) this.#onWithheld(withheld);
+        return joinBody(envelope, rows);
+      }
+    }
+  }
+
+  /** Forgets every page. */
+  clear(): void {
+    this.#kept.clear();
   }
 
   get bytes(): number {
