@@ -10,22 +10,32 @@
 //   │ flights (single flight) · store · behind  │      │ rows, statements, frontier, freshness  │
 //   └──────┬────────────────────────────────────┘      └────────────────────────────────────────┘
 //   ┌──────▼──────────── upstream ──────────────┐
+//   │ pause, breaker → retry → line, budget     │
 //   │ chatwoot: undici pool → split body        │ ───► Chatwoot
 //   └───────────────────────────────────────────┘
 
 import rateLimit from '@fastify/rate-limit';
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
-import { randomUUID } from 'node:crypto';
+import underPressure from '@fastify/under-pressure';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { ReadThrough } from './cache/read-through.ts';
+import { tokenVerifier, type TokenVerifier } from './clients/jwt.ts';
+import { LiveRegistry } from './clients/live-registry.ts';
+import { clientRegistry } from './clients/registry.ts';
+import { signingKeys } from './clients/signing-keys.ts';
 import type { Config } from './config.ts';
 import { BackscrollError } from './errors.ts';
-import { errorReply, refuseConnection, writeError } from './http/error-replies.ts';
-import { messagesRoute, notServed, refuseOther } from './http/messages-route.ts';
+import { admin } from './http/admin.ts';
+import { authentication, limitKey } from './http/authentication.ts';
+import { allowOrigins } from './http/cors.ts';
+import { messagesRoute } from './http/messages-route.ts';
 import { Metrics } from './http/metrics.ts';
 import { operations } from './http/operations.ts';
 import { Readiness } from './http/readiness.ts';
 import { Renderer } from './http/render.ts';
+import { createServer } from './http/server.ts';
+import { cacheObserver, protectionObserver } from './http/told.ts';
 import { createChatwoot } from './upstream/chatwoot.ts';
+import { protectUpstream } from './upstream/protected-upstream.ts';
 import { VERSION } from './version.ts';
 
 /** A running Backscroll that does not listen yet. */
@@ -33,6 +43,8 @@ export interface App {
   readonly http: FastifyInstance;
   readonly readThrough: ReadThrough;
   readonly readiness: Readiness;
+  /** Reads CLIENTS_FILE anew. That also happens by itself soon after the file has changed. */
+  reloadClients(): Promise<void>;
   /** Stops taking requests, lets those under way end, ends all reads. */
   close(): Promise<void>;
 }
@@ -44,6 +56,12 @@ export interface AppOptions {
   readonly now?: () => number;
 }
 
+/** A caller waits no longer than this many times UPSTREAM_TIMEOUT, whatever has to be read for it. */
+const ANSWER_TIMES = 1.5;
+
+/** Later than this nothing is answered in time any more: new requests are refused until it has caught up. */
+const EVENT_LOOP_DELAY_MAX_MS = 1000;
+
 /** Of CACHE_MEMORY, what rendered pages may hold; the rest is for rows. */
 const RENDERED_SHARE = 1 / 8;
 
@@ -54,7 +72,7 @@ function steadyNow(): number {
 
 export async function buildApp({ config, logger, now = steadyNow }: AppOptions): Promise<App> {
   const metrics: Metrics = new Metrics(() => ({ ...readThrough.size, bytes: readThrough.size.bytes + renderer.bytes }));
-  const upstream = createChatwoot({
+  const chatwoot = createChatwoot({
     baseUrl: new URL(config.chatwootUrl),
     version: VERSION,
     tokenFor: (accountId) => config.chatwootAccountTokens.get(accountId) ?? config.chatwootApiToken,
@@ -65,97 +83,93 @@ export async function buildApp({ config, logger, now = steadyNow }: AppOptions):
     now,
     onRead: ({ status, durationMs }) => metrics.upstreamAnswered(status, durationMs),
   });
+  const upstream = protectUpstream(chatwoot, {
+    rate: config.upstreamRate,
+    connections: config.upstreamConnections,
+    timeoutMs: config.upstreamTimeoutMs,
+    now,
+    onEvent: protectionObserver(metrics, logger),
+  });
   const readThrough = new ReadThrough({
     upstream,
     now,
     freshness: config,
     memoryBytesMax: Math.floor(config.cacheMemoryBytes * (1 - RENDERED_SHARE)),
     mode: config.history,
-    observer: metrics,
+    shadowRate: config.shadowRate,
+    observer: cacheObserver(metrics, logger),
+    answerTimeoutMs: ANSWER_TIMES * config.upstreamTimeoutMs,
   });
-  const renderer = new Renderer(Math.floor(config.cacheMemoryBytes * RENDERED_SHARE));
+  const renderer = new Renderer(Math.floor(config.cacheMemoryBytes * RENDERED_SHARE), (rows) => metrics.withheld(rows));
   const readiness = new Readiness({
     check: (signal) => upstream.check(signal),
     onChange: (problem) =>
       problem === null ? logger.info('ready: Chatwoot accepts the token') : logger.error(`not ready: ${problem}`),
   });
 
-  const http = Fastify({
-    loggerInstance: logger,
-    disableRequestLogging: true,
-    trustProxy: trustedHops(config.trustProxy),
-    genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? randomUUID(),
-    clientErrorHandler: refuseConnection,
-    frameworkErrors: (_error, _request, reply) => writeError(reply.raw, notServed()), // A path that cannot be decoded.
-    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
-    forceCloseConnections: 'idle',
-    return503OnClosing: false, // The answer is ours to give, in the shape of all others.
-  });
-  http.decorateRequest('reader', null);
-  http.decorateRequest('outcome', null);
-  http.decorateRequest('conversation', null);
-  let closing: Promise<void> | undefined;
-  http.addHook('onRequest', async (request, reply) => {
-    void reply.header('x-request-id', request.id);
-    if (closing !== undefined && isForMessages(request)) throw draining();
-  });
-  // Else a connection would stay open behind its last answer, and closing would wait for its caller to let go.
-  http.addHook('onSend', (_request, reply, payload, done) => {
-    if (closing !== undefined) void reply.header('connection', 'close');
-    done(null, payload);
-  });
-  http.addHook('onResponse', async (request, reply) => {
-    const { outcome, reader } = request;
-    if (!isForMessages(request)) return;
-    metrics.answered(outcome, reply.statusCode, reply.elapsedTime);
-    const ms = Math.round(reply.elapsedTime * 10) / 10;
-    const { conversation } = request;
-    request.log.info({ client: reader?.clientName, ...conversation, status: reply.statusCode, outcome, ms }, 'answered');
-  });
-  http.setErrorHandler((error, request, reply) => {
-    const { status, headers, body } = errorReply(error);
-    if (reply.raw.destroyed) request.log.info('the caller went away before its answer');
-    else if (body.code === 'internal') request.log.error({ err: error }, 'unexpected error');
-    else if (body.code.startsWith('upstream_')) request.log.warn({ code: body.code, reason: body.error }, 'upstream failed');
-    if (body.code === 'upstream_credentials') void readiness.recheck();
-    void reply.code(status).headers(headers).send(body);
-  });
-  http.setNotFoundHandler(refuseOther);
-  // No body is ever read: none can be malformed, too large or of a wrong type.
-  http.removeAllContentTypeParsers();
-  http.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  const clients = new LiveRegistry({ registry: config.clients, sources: config, log: logger });
+  clients.watch();
 
+  let closing: Promise<void> | undefined;
+  const http = createServer({
+    logger,
+    trustProxy: config.trustProxy,
+    metrics,
+    isDraining: () => closing !== undefined,
+    onCredentialsRefused: () => void readiness.recheck(),
+  });
+  await allowOrigins(http, config.corsOrigins);
   operations(http, { metrics, readiness });
+  if (config.adminKeys.length > 0) {
+    const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
+    admin(http, {
+      admins,
+      purge: (extent) => {
+        renderer.clear();
+        return readThrough.purge(extent);
+      },
+    });
+  }
   await http.register(async (served) => {
+    await served.register(underPressure, {
+      maxEventLoopDelay: EVENT_LOOP_DELAY_MAX_MS,
+      pressureHandler() {
+        throw new BackscrollError('overloaded', 'Too much is asked of this server just now; try again', { retryAfter: 2 });
+      },
+    });
     await served.register(rateLimit, {
       hook: 'preHandler',
       max: (request) => (request.reader?.rateLimit ?? config.rateLimit).max,
       timeWindow: (request) => (request.reader?.rateLimit ?? config.rateLimit).windowMs,
-      keyGenerator: (request) =>
-        request.reader === null || request.reader.clientName === 'anonymous' ? request.ip : `client ${request.reader.clientName}`,
+      keyGenerator: limitKey,
       errorResponseBuilder: (_request, { ttl }) =>
         new BackscrollError('rate_limited', 'Too many requests for this client; wait as long as Retry-After says', {
           retryAfter: ttl / 1000,
         }),
     });
-    messagesRoute(served, { clients: () => config.clients, readThrough, renderer });
+    const authenticate = authentication({ clients: () => clients.current, tokens: tokensOf(config, logger) });
+    messagesRoute(served, { authenticate, readThrough, renderer });
   });
 
   const close = async (): Promise<void> => {
     readiness.drain();
+    clients.close();
+    await readThrough.drain();
     await http.close();
     await readThrough.close();
     await upstream.close();
   };
-  return { http, readThrough, readiness, close: () => (closing ??= close()) };
+  return { http, readThrough, readiness, reloadClients: () => clients.reload(), close: () => (closing ??= close()) };
 }
 
-function isForMessages(request: FastifyRequest): boolean {
-  return request.routeOptions.url?.startsWith('/api/') === true;
-}
-
-function draining(): BackscrollError {
-  return new BackscrollError('draining', 'This server is shutting down; try again', { retryAfter: 1 });
+/** What checks signed tokens; null where none are accepted. */
+function tokensOf(config: Config, logger: FastifyBaseLogger): TokenVerifier | null {
+  const { jwtSecrets: secrets, jwksUrl, jwtIssuer: issuer, jwtAudience: audience } = config;
+  if (secrets.length === 0 && jwksUrl === undefined) return null;
+  const onFailure = (problem: string): void => logger.error({ problem }, 'the keys at JWKS_URL cannot be fetched');
+  const keys = jwksUrl === undefined ? null : signingKeys({ url: new URL(jwksUrl), onFailure });
+  const onRefused = (reason: string): void => logger.debug({ reason }, 'a signed token was refused');
+  return tokenVerifier({ secrets, keys, issuer, audience, onRefused });
 }
 
 function namedTokens(config: Config): { setting: string; token: string }[] {
@@ -166,14 +180,4 @@ function namedTokens(config: Config): { setting: string; token: string }[] {
   return config.chatwootApiToken === undefined
     ? tokens
     : [{ setting: 'CHATWOOT_API_TOKEN', token: config.chatwootApiToken }, ...tokens];
-}
-
-/** A caller's own id for its request, where it cannot upset a log. */
-function saneRequestId(value: string | string[] | undefined): string | null {
-  return typeof value === 'string' && /^[\w-]{1,128}$/.test(value) ? value : null;
-}
-
-/** A number of hops to trust, counted from this process outwards, as the function that Fastify takes for it. */
-function trustedHops(trustProxy: boolean | number | string): boolean | string | ((address: string, hop: number) => boolean) {
-  return typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy;
 }

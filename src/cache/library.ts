@@ -146,6 +146,7 @@ export class Library {
     const highest = reading.rows.reduce((max, row) => Math.max(max, row.id), 0);
     this.#seen = sawId(this.#seen, highest, this.now, settleMs);
     if (flight.invalidated) return false;
+    this.#missing.delete(conversation);
     const context = {
       vouched: vouchedFrontier(this.#seen, reading.askedAt, settleMs),
       settleMs,

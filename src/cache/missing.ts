@@ -20,6 +20,11 @@ export class MissingConversations {
     this.#until.set(conversationKey(conversation), now + REMEMBERED_MS);
   }
 
+  /** Upstream has shown it. */
+  delete(conversation: ConversationId): void {
+    this.#until.delete(conversationKey(conversation));
+  }
+
   clear(): void {
     this.#until.clear();
   }

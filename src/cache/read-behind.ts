@@ -2,7 +2,7 @@
 // check a sample of proved answers.
 
 import type { Query } from '../timeline/query.ts';
-import { nextWalk, noteStale, planRefresh, planSeal, settledTop } from '../timeline/plan.ts';
+import { nextWalk, noteStale, planRefresh, planSeal, planWitness, settledTop } from '../timeline/plan.ts';
 import type { Proof } from '../timeline/prove.ts';
 import { highestId } from '../timeline/prove.ts';
 import type { Row } from '../timeline/reading.ts';
@@ -61,11 +61,22 @@ export class ReadBehind {
     const { meta } = proof.refresh;
     if (!history && !meta && (exact || !this.wouldSeal(conversation, query))) return;
     this.#behind.offer(conversationKey(conversation), async (signal) => {
-      if (exact) return void (await this.#read(conversation, query, 'refresh', signal));
+      if (exact) {
+        await this.#read(conversation, query, 'refresh', signal);
+        return;
+      }
       if (history) await this.#refresh(conversation, signal);
       else if (meta) await this.#refreshMeta(conversation, signal);
       await this.#seal(conversation, query, signal);
     });
+  }
+
+  /** After a forwarded page: has read what tells how long it stays true. */
+  afterForwarded(conversation: ConversationId, query: Query): void {
+    if (this.#library.isExact(conversation)) return;
+    const witness = planWitness(this.#library.get(conversation).timeline, query);
+    if (witness === null) return;
+    this.#behind.offer(conversationKey(conversation), (signal) => this.#read(conversation, witness, 'seal', signal));
   }
 
   wouldSeal(conversation: ConversationId, query: Query): boolean {

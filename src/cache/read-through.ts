@@ -152,6 +152,7 @@ export class ReadThrough {
     const { result, shared } = this.#library.read(conversation, query, { reason: 'forward', asOf, signal });
     const { answer, stored } = await result;
     this.#noteForwarded(conversation, query);
+    if (stored) this.#behind.afterForwarded(conversation, query);
     const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
     const outcome = demand.bypass ? 'bypass' : shared ? 'coalesced' : 'miss';
     return { rows, envelope, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored };

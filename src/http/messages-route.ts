@@ -1,15 +1,15 @@
-// The way of one request: authenticate → parse → scope → prove or read through → render → answer.
+// The way of one request: authenticate → parse → scope → view → prove or read through → render → answer.
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Outcome } from '../cache/outcome.ts';
 import type { Demand, ReadThrough } from '../cache/read-through.ts';
 import { conversationKey } from '../cache/memory-store.ts';
-import type { ClientRegistry } from '../clients/registry.ts';
 import { allows } from '../clients/scope.ts';
+import { queryOfView } from '../clients/view.ts';
 import { BackscrollError, notFound } from '../errors.ts';
 import { queryKey } from '../timeline/query.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
-import { authentication, readerOf } from './authentication.ts';
+import { readerOf } from './authentication.ts';
 import { cacheStatus } from './cache-status.ts';
 import { matchMessagesPath, parseIds } from './messages-path.ts';
 import { parseQuery } from './parse-query.ts';
@@ -17,7 +17,8 @@ import type { Renderer } from './render.ts';
 import { matchesEtag } from './render.ts';
 
 export interface MessagesRouteOptions {
-  readonly clients: () => ClientRegistry;
+  /** Puts the reader on each request before anything else is done with it. */
+  readonly authenticate: (request: FastifyRequest) => Promise<void>;
   readonly readThrough: ReadThrough;
   readonly renderer: Renderer;
 }
@@ -33,21 +34,22 @@ declare module 'fastify' {
 
 const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
 
-export function messagesRoute(app: FastifyInstance, { clients, readThrough, renderer }: MessagesRouteOptions): void {
+export function messagesRoute(app: FastifyInstance, { authenticate, readThrough, renderer }: MessagesRouteOptions): void {
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { path, search } = splitTarget(request.raw.url ?? '');
     const segments = matchMessagesPath(path);
     if (segments === null) throw notServed();
     const conversation = parseIds(segments);
     request.conversation = conversation;
-    const query = parseQuery(search);
+    const asked = parseQuery(search);
     const reader = readerOf(request);
     if (!allows(reader.scope, conversation)) throw notFound();
 
+    const query = queryOfView(reader.view, asked);
     const answer = await readThrough.answer(conversation, query, demandOf(request, reply, reader.mayBypass));
     request.outcome = answer.outcome;
     const key = query.mode === 'before_timestamp' ? 'before_timestamp' : queryKey(query);
-    const { body, etag } = renderer.render(`${conversationKey(conversation)} ${key}`, answer);
+    const { body, etag } = renderer.render(`${conversationKey(conversation)} ${key}`, answer, reader.view);
     void reply.headers({
       etag,
       'cache-control': 'private, no-cache',
@@ -58,8 +60,7 @@ export function messagesRoute(app: FastifyInstance, { clients, readThrough, rend
     if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
     return reply.header('content-type', 'application/json; charset=utf-8').send(body);
   };
-  const onRequest = authentication(clients);
-  for (const url of PATHS) app.route({ method: ['GET', 'HEAD'], url, onRequest, handler });
+  for (const url of PATHS) app.route({ method: ['GET', 'HEAD'], url, onRequest: authenticate, handler });
 }
 
 /** Refuses any other request: another method where messages are, another path. */
@@ -89,7 +90,10 @@ function splitTarget(target: string): { path: string; search: string } {
 function demandOf(request: FastifyRequest, reply: FastifyReply, mayBypass: boolean): Demand {
   const directives = (request.headers['cache-control'] ?? request.headers.pragma ?? '').toLowerCase().split(',');
   const asOfNow = directives.some((directive) => /^\s*(no-cache|no-store|max-age\s*=\s*"?0+"?)\s*$/.test(directive));
-  const gone = new AbortController();
-  reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
-  return { asOfNow, bypass: asOfNow && mayBypass, signal: gone.signal };
+  const signal = (): AbortSignal => {
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
+    return gone.signal;
+  };
+  return { asOfNow, bypass: asOfNow && mayBypass, signal };
 }

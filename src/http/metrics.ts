@@ -1,10 +1,11 @@
 // Numbers for Prometheus. One registry for each app, so that several can live in one process.
 
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { CacheObserver, ReadReason } from '../cache/observer.ts';
+import type { CacheObserver, ReadReason, ShadowDifference } from '../cache/observer.ts';
 import { READ_REASONS } from '../cache/observer.ts';
 import type { Outcome } from '../cache/outcome.ts';
 import { OUTCOMES } from '../cache/outcome.ts';
+import type { ProtectionEvent } from '../upstream/protected-upstream.ts';
 import type { LearnOutcome } from '../timeline/learn.ts';
 
 const REQUEST_BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -24,7 +25,12 @@ export class Metrics implements CacheObserver {
   readonly #upstreamDuration: Histogram;
   readonly #readings: Counter<'outcome'>;
   readonly #contradictions: Counter;
+  readonly #withheldRows: Counter;
   readonly #behindFailures: Counter;
+  readonly #shadowChecks: Counter<'outcome'>;
+  readonly #exactMode: Gauge;
+  readonly #protection: Counter<'event'>;
+  readonly #breakerOpen: Gauge;
 
   constructor(size: () => CacheSize) {
     const registers = [this.registry];
@@ -71,9 +77,36 @@ export class Metrics implements CacheObserver {
       help: 'Readings that showed a row which could not exist; the conversation was forgotten each time',
       registers,
     });
+    this.#withheldRows = new Counter({
+      name: 'backscroll_withheld_rows_total',
+      help: 'Internal rows that came although they were filtered, and that the customer view left out; there should be none',
+      registers,
+    });
     this.#behindFailures = new Counter({
       name: 'backscroll_behind_failures_total',
       help: 'Reads behind an answer that failed',
+      registers,
+    });
+    this.#shadowChecks = new Counter({
+      name: 'backscroll_shadow_checks_total',
+      help: 'Proved answers that were also read from Chatwoot, by whether it confirmed them',
+      labelNames: ['outcome'],
+      registers,
+    });
+    this.#exactMode = new Gauge({
+      name: 'backscroll_exact_mode',
+      help: '1 after shadow checks differed so often that history is answered by exact query only',
+      registers,
+    });
+    this.#protection = new Counter({
+      name: 'backscroll_upstream_protection_total',
+      help: 'What kept Chatwoot from being asked too much: opened, closed, probe-failed, paused, retried, refused-… by reason',
+      labelNames: ['event'],
+      registers,
+    });
+    this.#breakerOpen = new Gauge({
+      name: 'backscroll_upstream_breaker_open',
+      help: '1 while Chatwoot keeps failing and is left alone but for probes',
       registers,
     });
     gauge('backscroll_cache_bytes', 'Bytes that cached messages hold', () => size().bytes, registers);
@@ -105,8 +138,29 @@ export class Metrics implements CacheObserver {
     if (outcome === 'contradiction') this.#contradictions.inc();
   }
 
+  /** Internal rows that only the customer view stopped. */
+  withheld(rows: number): void {
+    this.#withheldRows.inc(rows);
+  }
+
   behindFailed(_error: unknown): void {
     this.#behindFailures.inc();
+  }
+
+  /** What kept Chatwoot from being asked too much. */
+  protection(event: ProtectionEvent): void {
+    const detail = event.kind === 'refused' ? `refused-${event.reason}` : event.kind;
+    this.#protection.inc({ event: detail });
+    if (event.kind === 'opened') this.#breakerOpen.set(1);
+    if (event.kind === 'closed') this.#breakerOpen.set(0);
+  }
+
+  shadowed(difference: ShadowDifference | null): void {
+    this.#shadowChecks.inc({ outcome: difference === null ? 'confirmed' : 'different' });
+  }
+
+  fellBackToExact(): void {
+    this.#exactMode.set(1);
   }
 }
 

@@ -80,6 +80,17 @@ export function planFill(timeline: Timeline, query: Query, gap: Gap, context: Pl
 
 type After = Extract<Query, { mode: 'after' }>;
 
+/**
+ * A history page says nothing of when the ids between its newest row and its cursor were handed out. The row at the cursor,
+ * for a cursor most often is the id of a row, does. Null where a higher row is known already, and where the page is young.
+ */
+export function planWitness(timeline: Timeline, query: Query): Query | null {
+  if (query.mode !== 'before' || query.before >= Number.MAX_SAFE_INTEGER) return null;
+  const top = highestId(timeline);
+  if (top < 0 || top >= query.before || settledTop(timeline) <= top) return null;
+  return { mode: 'between', after: top + 1, before: query.before + 1, publicOnly: false };
+}
+
 /** The rows that are not settled, or all of the newest page where one of its rows is due to be read again. */
 function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: PlanContext): After | null {
   const index = query.publicOnly ? timeline.public : timeline.all;

@@ -1,7 +1,7 @@
 // What an answer of Chatwoot other than 200 means to a caller: status and body in, error out. Nothing of the body, no address and
 // no token goes into a message.
 
-import { BackscrollError, notFound } from '../errors.ts';
+import { BackscrollError, notFound, type UpstreamSaid } from '../errors.ts';
 
 /** An answer that is not a page. */
 export interface FailedAnswer {
@@ -36,38 +36,41 @@ const RETRY_AFTER_MAX = 3600;
 /** The error for an answer that is not 200. */
 export function mapFailure(answer: FailedAnswer, context: FailureContext): BackscrollError {
   const { status } = answer;
-  if (status === 401) return mapUnauthorized(errorBody(answer.body));
-  if (status === 403) return forbidden();
-  if (status === 404) return mapNotFound(errorBody(answer.body));
+  const said: UpstreamSaid = { status, retryAfter: retryAfterSeconds(answer.retryAfter, context.nowMs) };
+  if (status === 401) return mapUnauthorized(errorBody(answer.body), said);
+  if (status === 403) return forbidden(said);
+  if (status === 404) return mapNotFound(errorBody(answer.body), said);
   if (status === 429) {
     return new BackscrollError('upstream_busy', 'Chatwoot receives too many requests; try again later', {
-      retryAfter: retryAfterSeconds(answer.retryAfter, context.nowMs) ?? RETRY_AFTER_DEFAULT,
+      retryAfter: said.retryAfter ?? RETRY_AFTER_DEFAULT,
+      upstream: said,
     });
   }
   if (status >= 500) {
-    const retryAfter = retryAfterSeconds(answer.retryAfter, context.nowMs);
-    return new BackscrollError(
-      'upstream_error',
-      `Chatwoot failed to answer (status ${status}); try again later`,
-      retryAfter === undefined ? {} : { retryAfter },
-    );
+    return new BackscrollError('upstream_error', `Chatwoot failed to answer (status ${status}); try again later`, {
+      retryAfter: said.retryAfter,
+      upstream: said,
+    });
   }
   if (status >= 400) {
     return new BackscrollError(
       'upstream_error',
       `Chatwoot does not accept the request (status ${status}). Check CHATWOOT_URL and what stands between here and Chatwoot`,
+      { upstream: said },
     );
   }
-  if (status >= 300) return mapRedirect(answer.location, context.baseUrl);
+  if (status >= 300) return mapRedirect(answer.location, context.baseUrl, said);
   return new BackscrollError(
     'upstream_invalid',
     `Chatwoot's answer (status ${status}) is not one that it gives to this request. Check that CHATWOOT_URL leads to Chatwoot itself`,
+    { upstream: said },
   );
 }
 
-function mapUnauthorized(body: Readonly<Record<string, unknown>>): BackscrollError {
-  if (NO_ACCESS.has(body['error'])) return forbidden();
-  return new BackscrollError('upstream_credentials', `Chatwoot rejects the token of this server: ${whyRejected(body)}`);
+function mapUnauthorized(body: Readonly<Record<string, unknown>>, upstream: UpstreamSaid): BackscrollError {
+  if (NO_ACCESS.has(body['error'])) return forbidden(upstream);
+  const message = `Chatwoot rejects the token of this server: ${whyRejected(body)}`;
+  return new BackscrollError('upstream_credentials', message, { upstream });
 }
 
 function whyRejected(body: Readonly<Record<string, unknown>>): string {
@@ -78,27 +81,29 @@ function whyRejected(body: Readonly<Record<string, unknown>>): string {
   return 'it asks for other credentials. Check CHATWOOT_URL and what stands between here and Chatwoot';
 }
 
-function forbidden(): BackscrollError {
+function forbidden(upstream: UpstreamSaid): BackscrollError {
   return new BackscrollError(
     'upstream_forbidden',
     'Chatwoot does not let the user of this server read this conversation. Make that user an administrator of the account',
+    { upstream },
   );
 }
 
-function mapNotFound(body: Readonly<Record<string, unknown>>): BackscrollError {
+function mapNotFound(body: Readonly<Record<string, unknown>>, upstream: UpstreamSaid): BackscrollError {
   // Only Chatwoot's own sentence: a wrong address must not look like a deleted conversation.
-  if (body['error'] === NO_SUCH_THING) return notFound();
+  if (body['error'] === NO_SUCH_THING) return notFound(upstream);
   return new BackscrollError(
     'upstream_error',
     'There is no Chatwoot API at the configured address (status 404). Check CHATWOOT_URL and what stands between here and Chatwoot',
+    { upstream },
   );
 }
 
-function mapRedirect(location: string | undefined, baseUrl: URL): BackscrollError {
+function mapRedirect(location: string | undefined, baseUrl: URL, upstream: UpstreamSaid): BackscrollError {
   const hint = redirectsToHttps(location, baseUrl)
     ? 'CHATWOOT_URL says http where Chatwoot wants https: write it with https://'
     : 'CHATWOOT_URL is not the address that Chatwoot calls its own: check its host name and path';
-  return new BackscrollError('upstream_redirect', `Chatwoot redirects to another address. ${hint}`);
+  return new BackscrollError('upstream_redirect', `Chatwoot redirects to another address. ${hint}`, { upstream });
 }
 
 function redirectsToHttps(location: string | undefined, baseUrl: URL): boolean {

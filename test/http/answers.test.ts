@@ -71,7 +71,13 @@ describe('headers of a page', () => {
     ];
     const { backscroll, clock } = await startHouse({ clients });
     const ask = (key: string) =>
-      backscroll.send({ target: messagesOf(1, '?before=1100'), headers: [['api_access_token', key], ['cache-control', 'no-cache']] });
+      backscroll.send({
+        target: messagesOf(1, '?before=1100'),
+        headers: [
+          ['api_access_token', key],
+          ['cache-control', 'no-cache'],
+        ],
+      });
     const status = async (key: string) => (await ask(key)).headers['cache-status'];
     expect(await status('key-of-the-walker')).toBe('backscroll; fwd=miss; stored');
     clock.advance(10);
@@ -96,9 +102,14 @@ describe('headers of a page', () => {
   test('an error has an x-request-id, is not to be stored and is JSON', async () => {
     const { backscroll } = await startHouse();
     for (const target of ['/nothing', messagesOf(99), messagesOf(2, '?before=x')]) {
-      const { headers, json } = await backscroll.get(target, { 'x-request-id': 'mine' });
-      expect(headers).toMatchObject({ 'x-request-id': 'mine', 'cache-control': 'no-store', 'content-type': 'application/json; charset=utf-8' });
-      expect(json()).toEqual({ error: expect.any(String), code: expect.any(String) });
+      const answer = await backscroll.get(target, { 'x-request-id': 'mine' });
+      const { headers } = answer;
+      expect(headers).toMatchObject({
+        'x-request-id': 'mine',
+        'cache-control': 'no-store',
+        'content-type': 'application/json; charset=utf-8',
+      });
+      expect(answer.json()).toEqual({ error: expect.any(String), code: expect.any(String) });
       expect(headers).not.toHaveProperty('etag');
     }
   });
@@ -132,7 +143,10 @@ describe('conditional requests', () => {
   test('If-None-Match in two header lines counts as one list', async () => {
     const { backscroll } = await startHouse();
     const etag = (await backscroll.get(messagesOf(2))).headers['etag']!;
-    const again = await backscroll.get(messagesOf(2), [['if-none-match', '"x"'], ['If-None-Match', etag]]);
+    const again = await backscroll.get(messagesOf(2), [
+      ['if-none-match', '"x"'],
+      ['If-None-Match', etag],
+    ]);
     expect(again.status).toBe(304);
   });
 
@@ -164,7 +178,8 @@ describe('HEAD', () => {
     const ask = (method: string) => backscroll.send({ method, target: messagesOf(2), headers: [['api_access_token', KEY]] });
     const [head, get] = [await ask('HEAD'), await ask('GET')];
     expect(head.body.length).toBe(0);
-    for (const name of ['content-length', 'content-type', 'etag', 'cache-control', 'vary']) expect(head.headers[name]).toBe(get.headers[name]);
+    for (const name of ['content-length', 'content-type', 'etag', 'cache-control', 'vary'])
+      expect(head.headers[name]).toBe(get.headers[name]);
     expect(head.headers['content-length']).toBe(String(get.body.length));
     expect(get.headers['cache-status']).toMatch(/hit/);
   });
@@ -175,12 +190,15 @@ describe('HEAD', () => {
     expect(askedByBackscroll(chatwoot).map(({ method }) => method)).toEqual(['GET']);
   });
 
-  test.each([[messagesOf(99)], [messagesOf(2, '?before=x')], ['/nothing']])('HEAD of an error, %s, has no body', async (target) => {
-    const { backscroll } = await startHouse();
-    const head = await backscroll.send({ method: 'HEAD', target, headers: [['api_access_token', KEY]] });
-    expect(head.status).toBeGreaterThanOrEqual(400);
-    expect(head.body.length).toBe(0);
-  });
+  test.each([[messagesOf(99)], [messagesOf(2, '?before=x')], ['/nothing']])(
+    'HEAD of an error, %s, has no body',
+    async (target) => {
+      const { backscroll } = await startHouse();
+      const head = await backscroll.send({ method: 'HEAD', target, headers: [['api_access_token', KEY]] });
+      expect(head.status).toBeGreaterThanOrEqual(400);
+      expect(head.body.length).toBe(0);
+    },
+  );
 });
 
 describe('what a caller sends stays here', () => {
@@ -194,7 +212,14 @@ describe('what a caller sends stays here', () => {
       ['multipart/form-data', 'x'],
       ['nonsense', 'x'.repeat(2_000_000)],
     ] as const) {
-      const answer = await backscroll.send({ target: messagesOf(2), headers: [['api_access_token', KEY], ['content-type', type]], body });
+      const answer = await backscroll.send({
+        target: messagesOf(2),
+        headers: [
+          ['api_access_token', KEY],
+          ['content-type', type],
+        ],
+        body,
+      });
       expect(answer.status).toBe(200);
       expect(answer.body.equals(plain.body)).toBe(true);
     }
@@ -207,7 +232,8 @@ describe('what a caller sends stays here', () => {
     onTestFinished(() => void socket.destroy());
     let text = '';
     socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    const request = (extra: string, body: string) => `GET ${messagesOf(5)} HTTP/1.1\r\nhost: x\r\napi_access_token: ${KEY}\r\n${extra}\r\n${body}`;
+    const request = (extra: string, body: string) =>
+      `GET ${messagesOf(5)} HTTP/1.1\r\nhost: x\r\napi_access_token: ${KEY}\r\n${extra}\r\n${body}`;
     socket.write(request('content-length: 12\r\n', 'GET / HTTP/9') + request('connection: close\r\n', ''));
     await once(socket, 'close');
     searchForCanary('two answers on one connection', text);
@@ -231,7 +257,14 @@ describe('what a caller sends stays here', () => {
     expect(answer.status).toBe(200);
     const [request] = askedByBackscroll(chatwoot);
     expect(request).toMatchObject({ path: messagesOf(2), search: '?before=1010', body: '' });
-    expect(Object.keys(request!.headers).toSorted()).toEqual(['accept', 'accept-encoding', 'api-access-token', 'connection', 'host', 'user-agent']);
+    expect(Object.keys(request!.headers).toSorted()).toEqual([
+      'accept',
+      'accept-encoding',
+      'api-access-token',
+      'connection',
+      'host',
+      'user-agent',
+    ]);
     expect(request!.headers).toMatchObject({ accept: 'application/json', 'accept-encoding': 'identity' });
   });
 
@@ -262,7 +295,11 @@ describe('what a caller sends stays here', () => {
     });
     const answer = await backscroll.get(messagesOf(2));
     expect(answer.status).toBe(200);
-    expect(Object.keys(answer.headers).filter((name) => !name.startsWith('x-ratelimit-')).toSorted()).toEqual([
+    expect(
+      Object.keys(answer.headers)
+        .filter((name) => !name.startsWith('x-ratelimit-'))
+        .toSorted(),
+    ).toEqual([
       'age',
       'cache-control',
       'cache-status',
@@ -281,9 +318,18 @@ describe('what a caller sends stays here', () => {
   test('two tokens in one spelling are refused, so are two Authorization headers', async () => {
     const { backscroll, chatwoot } = await startHouse();
     for (const headers of [
-      [['api_access_token', KEY], ['api_access_token', KEY]],
-      [['api-access-token', KEY], ['Api-Access-Token', 'other-key-of-somebody']],
-      [['authorization', `Bearer ${KEY}`], ['authorization', `Bearer ${KEY}`]],
+      [
+        ['api_access_token', KEY],
+        ['api_access_token', KEY],
+      ],
+      [
+        ['api-access-token', KEY],
+        ['Api-Access-Token', 'other-key-of-somebody'],
+      ],
+      [
+        ['authorization', `Bearer ${KEY}`],
+        ['authorization', `Bearer ${KEY}`],
+      ],
     ] as [string, string][][]) {
       const answer = await backscroll.send({ target: messagesOf(2), headers });
       expect([answer.status, answer.code]).toEqual([401, 'unauthenticated']);
@@ -348,7 +394,10 @@ describe('targets and methods', () => {
     ['application/json', `"${'x'.repeat(2_000_000)}"`],
   ])('a POST of %s is refused for its method, not for its body', async (type, body) => {
     const { backscroll } = await startHouse();
-    const headers = [['api_access_token', KEY], ['content-type', type]] as const;
+    const headers = [
+      ['api_access_token', KEY],
+      ['content-type', type],
+    ] as const;
     const answer = await backscroll.send({ method: 'POST', target: messagesOf(2), headers, body });
     expect([answer.status, answer.code]).toEqual([405, 'not_served']);
     const elsewhere = await backscroll.send({ method: 'POST', target: '/api/v1/profile', headers, body });
@@ -385,7 +434,10 @@ describe('scope', () => {
     const clients = [{ name: 'portal', key: 'key-of-the-portal', scope: [{ account: 1, conversations: [2] }] }];
     const { backscroll, chatwoot } = await startHouse({ clients });
     const ask = async (conversation: number) => {
-      const { status, body, headers } = await backscroll.send({ target: messagesOf(conversation), headers: [['api_access_token', 'key-of-the-portal']] });
+      const { status, body, headers } = await backscroll.send({
+        target: messagesOf(conversation),
+        headers: [['api_access_token', 'key-of-the-portal']],
+      });
       const { date: _date, 'x-request-id': _id, 'x-ratelimit-remaining': _left, ...same } = headers;
       return { status, body: body.toString(), same };
     };
@@ -404,7 +456,8 @@ describe('scope', () => {
       { name: 'none', key: 'key-of-elsewhere', scope: [{ account: 2, conversations: '*' }] },
     ] as const;
     const { backscroll } = await startHouse({ clients });
-    const ask = async (key: string) => (await backscroll.send({ target: messagesOf(2), headers: [['api_access_token', key]] })).status;
+    const ask = async (key: string) =>
+      (await backscroll.send({ target: messagesOf(2), headers: [['api_access_token', key]] })).status;
     expect([await ask('key-of-everything'), await ask('key-of-elsewhere')]).toEqual([200, 404]);
   });
 });

@@ -24,7 +24,9 @@ test('other text is not taken for it', () => {
 
 test('a leak is thrown and remembered, for the test to fail where the throw is swallowed', () => {
   expect(() => searchForCanary('a body', Buffer.from(CANARY))).toThrow('the token is in a body');
-  expect(() => searchErrorForCanary('an error', new Error('outside', { cause: new Error(CANARY) }))).toThrow('the token is in an error');
+  expect(() => searchErrorForCanary('an error', new Error('outside', { cause: new Error(CANARY) }))).toThrow(
+    'the token is in an error',
+  );
   expect(() => received('an answer', { status: 200, headers: [['x-token', CANARY]], body: Buffer.alloc(0) })).toThrow('headers');
   expect(takeLeaks()).toHaveLength(3);
   expect(takeLeaks()).toEqual([]);

@@ -104,16 +104,18 @@ test.each([['no-cache'], ['max-age=0'], ['private, NO-CACHE'], ['no-store'], ['m
   },
 );
 
-test.each([['pragma', 'no-cache', 2], ['cache-control', 'max-age=1', 1], ['cache-control', 'no-transform', 1], ['cache-control', '', 1]])(
-  '%s: %s causes %i reads of a page that is known',
-  async (name, value, reads) => {
-    const { backscroll, chatwoot, clock } = await startHouse();
-    await backscroll.get(messagesOf(2));
-    clock.advance(5);
-    await backscroll.get(messagesOf(2), { [name]: value });
-    expect(readsOf(chatwoot)).toHaveLength(reads);
-  },
-);
+test.each([
+  ['pragma', 'no-cache', 2],
+  ['cache-control', 'max-age=1', 1],
+  ['cache-control', 'no-transform', 1],
+  ['cache-control', '', 1],
+])('%s: %s causes %i reads of a page that is known', async (name, value, reads) => {
+  const { backscroll, chatwoot, clock } = await startHouse();
+  await backscroll.get(messagesOf(2));
+  clock.advance(5);
+  await backscroll.get(messagesOf(2), { [name]: value });
+  expect(readsOf(chatwoot)).toHaveLength(reads);
+});
 
 test('as of now reads the newest page again and leaves proved history', async () => {
   const { backscroll, chatwoot, clock } = await startHouse();
@@ -185,7 +187,8 @@ async function openRequest(backscroll: Backscroll): Promise<Socket> {
 
 /** Cuts the connection, and resolves when Backscroll has noticed. */
 async function leave(backscroll: Backscroll, socket: Socket): Promise<void> {
-  const open = () => new Promise<number>((resolve) => void backscroll.app.http.server.getConnections((_error, count) => resolve(count)));
+  const open = () =>
+    new Promise<number>((resolve) => void backscroll.app.http.server.getConnections((_error, count) => resolve(count)));
   const before = await open();
   socket.destroy();
   await once(socket, 'close');

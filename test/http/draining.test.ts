@@ -25,11 +25,11 @@ test('a request that comes while it drains is told to come back, in JSON', async
   const { backscroll, chatwoot } = await startHouse();
   const gate = chatwoot.hold();
   const [early, late] = [open(backscroll), open(backscroll)];
-  early.ask(messagesOf(2));
-  await gate.arrived;
   // Node takes a connection for idle, and closes it, unless part of a request is there.
   late.write(`GET ${messagesOf(3)} HTTP/1.1\r\nhost: x\r\n`);
   await connections(backscroll, 2);
+  early.ask(messagesOf(2));
+  await gate.arrived;
   const closed = backscroll.app.close();
   late.write(`api_access_token: ${KEY}\r\n\r\n`);
   const text = await late.end;
@@ -98,6 +98,6 @@ async function connections(backscroll: Backscroll, wanted: number): Promise<void
   let count = 0;
   while (count < wanted) {
     await new Promise((resolve) => void setImmediate(resolve));
-    count = await new Promise<number>((resolve) => void server.getConnections((_error, open) => resolve(open)));
+    count = await new Promise<number>((resolve) => void server.getConnections((_error, now) => resolve(now)));
   }
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { BackscrollError } from '../../src/errors.ts';
 import { matchMessagesPath, parseIds } from '../../src/http/messages-path.ts';
+import type { ConversationId } from '../../src/upstream/upstream.ts';
 import { route } from '../support/fake-chatwoot/route.ts';
 import { BadRequest } from '../support/fake-chatwoot/ruby-string.ts';
 
@@ -81,7 +82,7 @@ test('a path that is served names the conversation that it names to Chatwoot', (
   );
 });
 
-function idsOf(path: string): unknown {
+function idsOf(path: string): ConversationId | string {
   const segments = matchMessagesPath(path);
   if (segments === null) return 'not_served';
   try {
@@ -96,7 +97,9 @@ function anyPath(): fc.Arbitrary<string> {
   const slash = fc.constantFrom('/', '/', '/', '//', '', '%2F', '/./');
   const id = fc.oneof(fc.nat().map(String), fc.stringMatching(/^[0-9+%a-f. -]{1,5}$/).filter(isDecodable));
   const end = fc.constantFrom('', '', '/', '//', '.json', '.json/', '.xml', '.', ';a', '%20');
-  const words = ['api', 'v1', 'accounts', id, 'conversations', id, 'messages'].map((word) => (typeof word === 'string' ? fc.constant(word) : word));
+  const words = ['api', 'v1', 'accounts', id, 'conversations', id, 'messages'].map((word) =>
+    typeof word === 'string' ? fc.constant(word) : word,
+  );
   return fc
     .tuple(fc.array(slash, { minLength: 7, maxLength: 7 }), fc.tuple(...words), end)
     .map(([slashes, parts, tail]) => parts.map((part, at) => `${slashes[at]}${part}`).join('') + tail);

@@ -48,7 +48,10 @@ test('every token is asked for', async () => {
   const env = { CHATWOOT_ACCOUNT_TOKENS: `{"1":"${CANARY}","7":"token-of-account-7"}` };
   const { backscroll, chatwoot } = await startHouse({ env });
   await backscroll.app.readiness.recheck();
-  expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error: expect.stringMatching(/^CHATWOOT_ACCOUNT_TOKENS, account 7:/) }]);
+  expect(await ready(backscroll)).toEqual([
+    503,
+    { status: 'not ready', error: expect.stringMatching(/^CHATWOOT_ACCOUNT_TOKENS, account 7:/) },
+  ]);
   chatwoot.directory.addToken('token-of-account-7', chatwoot.directory.tokenOwner(SAMPLE_TOKEN)!);
   chatwoot.clearLog();
   await backscroll.app.readiness.recheck();
@@ -99,7 +102,10 @@ test('metrics count requests, reads, and what the cache holds', async () => {
 test('a request is logged with client, ids, status, outcome and its own id, and with nothing that a caller made up', async () => {
   const { backscroll } = await startHouse();
   await backscroll.get(messagesOf(2, '?before=1010&note=private'), { 'x-request-id': 'r-1', 'user-agent': 'made-up' });
-  await backscroll.send({ target: '/api/v1/accounts/made-up/conversations/2/messages', headers: [['api_access_token', 'made-up']] });
+  await backscroll.send({
+    target: '/api/v1/accounts/made-up/conversations/2/messages',
+    headers: [['api_access_token', 'made-up']],
+  });
   const lines = backscroll.logs.map((line): Record<string, unknown> => JSON.parse(line));
   expect(lines.find(({ reqId }) => reqId === 'r-1')).toMatchObject({
     client: 'test',

@@ -51,8 +51,18 @@ export const RULES: readonly Rule[] = [
   },
   { stance: 'stricter', reason: 'more than 18 digits, though within 64 bits', cases: ids('x1502 x1506'), expected: invalid },
   { stance: 'other words', reason: 'over 64 bits: 500 of Chatwoot', cases: ids('x1499 x1500'), expected: invalid },
-  { stance: 'other words', reason: 'a list or a hash as a cursor: 500', cases: ids('x1492 x1493 x1496 x1497'), expected: invalid },
-  { stance: 'other words', reason: 'bad percent-encoding: 400 without a body', cases: ids('x1546 x1547 x1549'), expected: invalid },
+  {
+    stance: 'other words',
+    reason: 'a list or a hash as a cursor: 500',
+    cases: ids('x1492 x1493 x1496 x1497'),
+    expected: invalid,
+  },
+  {
+    stance: 'other words',
+    reason: 'bad percent-encoding: 400 without a body',
+    cases: ids('x1546 x1547 x1549'),
+    expected: invalid,
+  },
   {
     stance: 'looser',
     reason: 'unknown parameters are dropped unseen; Chatwoot refuses some that contradict each other or nest too deep',

@@ -2,12 +2,15 @@
 // everything it asks is searched for what must never be forwarded.
 
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import { buildApp, type App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
 import { CANARY, searchForCanary } from './canary.ts';
-import { FakeChatwoot } from './fake-chatwoot/fake-chatwoot.ts';
+import type { FakeChatwoot } from './fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw, type RawRequest, type RawResponse } from './fake-chatwoot/raw-request.ts';
 import type { LoggedRequest } from './fake-chatwoot/request-log.ts';
 import { SAMPLE_TOKEN, startSampleChatwoot } from './fake-chatwoot/sample-account.ts';
@@ -55,6 +58,7 @@ export interface TestClient {
   readonly name: string;
   readonly key: string;
   readonly scope?: '*' | readonly { readonly account: number; readonly conversations: '*' | readonly number[] }[];
+  readonly view?: 'agent' | 'customer';
   readonly mayBypass?: boolean;
   readonly rateLimit?: string;
 }
@@ -92,9 +96,19 @@ export async function startBackscroll({ chatwoot, env = {}, clients, now }: Back
   plantToken(chatwoot);
   const logs: string[] = [];
   const logger = pino({ level: 'trace', base: null }, { write: (line: string) => void logs.push(line) });
-  const who = clients === undefined ? { CLIENT_KEYS: `test=${KEY}` } : { CLIENTS_FILE: '/clients.json' };
-  const settings = { CHATWOOT_URL: chatwoot.url, CHATWOOT_API_TOKEN: CANARY, RATE_LIMIT: '1000000/1s', ...who, ...env };
-  const config = loadConfig(settings, () => clientsFile(clients ?? []));
+  const folder = clients === undefined ? undefined : await mkdtemp(join(tmpdir(), 'backscroll-clients-'));
+  const path = folder === undefined ? '' : join(folder, 'clients.json');
+  if (clients !== undefined) await writeFile(path, clientsFile(clients));
+  const who = clients === undefined ? { CLIENT_KEYS: `test=${KEY}` } : { CLIENTS_FILE: path };
+  const settings = {
+    CHATWOOT_URL: chatwoot.url,
+    CHATWOOT_API_TOKEN: CANARY,
+    RATE_LIMIT: '1000000/1s',
+    SHADOW_RATE: '0',
+    ...who,
+    ...env,
+  };
+  const config = loadConfig(settings);
   const app = await buildApp({ config, logger, ...(now === undefined ? {} : { now }) });
   const url = await app.http.listen({ host: '127.0.0.1', port: 0 });
   const port = Number(new URL(url).port);
@@ -116,6 +130,7 @@ export async function startBackscroll({ chatwoot, env = {}, clients, now }: Back
     async close() {
       if (app.http.server.listening) await metrics();
       await app.close();
+      if (folder !== undefined) await rm(folder, { recursive: true });
       for (const line of logs) searchForCanary('a log line', line);
       for (const request of askedByBackscroll(chatwoot)) expectCleanRequest(request);
     },
@@ -194,7 +209,8 @@ function expectCleanRequest({ method, path, search, headers, body }: LoggedReque
   expect(body).toBe('');
 }
 
-function clientsFile(clients: readonly TestClient[]): string {
+/** The text of a clients file. */
+export function clientsFile(clients: readonly TestClient[]): string {
   return JSON.stringify({
     clients: clients.map(({ key, scope = '*', ...entry }) => ({
       ...entry,

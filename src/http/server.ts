@@ -1,0 +1,84 @@
+// The HTTP server before it has routes: what holds for every request and every answer.
+
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import { randomUUID } from 'node:crypto';
+import { BackscrollError } from '../errors.ts';
+import { errorReply, refuseConnection, writeError } from './error-replies.ts';
+import { notServed, refuseOther } from './messages-route.ts';
+import type { Metrics } from './metrics.ts';
+
+export interface ServerOptions {
+  readonly logger: FastifyBaseLogger;
+  /** As TRUST_PROXY has it. */
+  readonly trustProxy: boolean | number | string;
+  readonly metrics: Metrics;
+  /** True once the process is shutting down: new requests for messages are refused. */
+  readonly isDraining: () => boolean;
+  /** Upstream has refused the token. */
+  readonly onCredentialsRefused: () => void;
+}
+
+export function createServer({ logger, trustProxy, metrics, isDraining, onCredentialsRefused }: ServerOptions): FastifyInstance {
+  const http = Fastify({
+    loggerInstance: logger,
+    logController: new Fastify.LogController({ disableRequestLogging: true }),
+    trustProxy: trustedHops(trustProxy),
+    genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? randomUUID(),
+    clientErrorHandler: refuseConnection,
+    frameworkErrors: (_error, _request, reply) => writeError(reply.raw, notServed()), // A path that cannot be decoded.
+    routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
+    forceCloseConnections: 'idle',
+    return503OnClosing: false, // The answer is ours to give, in the shape of all others.
+  });
+  http.decorateRequest('reader', null);
+  http.decorateRequest('outcome', null);
+  http.decorateRequest('conversation', null);
+  http.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id);
+    if (isDraining() && isForMessages(request)) throw draining();
+  });
+  // Else a connection would stay open behind its last answer, and closing would wait for its caller to let go.
+  http.addHook('onSend', (_request, reply, payload, done) => {
+    if (isDraining()) void reply.header('connection', 'close');
+    done(null, payload);
+  });
+  http.addHook('onResponse', async (request, reply) => {
+    const { outcome, reader } = request;
+    if (!isForMessages(request)) return;
+    metrics.answered(outcome, reply.statusCode, reply.elapsedTime);
+    const ms = Math.round(reply.elapsedTime * 10) / 10;
+    const { conversation } = request;
+    request.log.info({ client: reader?.clientName, ...conversation, status: reply.statusCode, outcome, ms }, 'answered');
+  });
+  http.setErrorHandler((error, request, reply) => {
+    const { status, headers, body } = errorReply(error);
+    if (reply.raw.destroyed) request.log.info('the caller went away before its answer');
+    else if (body.code === 'internal') request.log.error({ err: error }, 'unexpected error');
+    else if (body.code.startsWith('upstream_')) request.log.warn({ code: body.code, reason: body.error }, 'upstream failed');
+    if (body.code === 'upstream_credentials') onCredentialsRefused();
+    void reply.code(status).headers(headers).send(body);
+  });
+  http.setNotFoundHandler(refuseOther);
+  // No body is ever read: none can be malformed, too large or of a wrong type.
+  http.removeAllContentTypeParsers();
+  http.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  return http;
+}
+
+function isForMessages(request: FastifyRequest): boolean {
+  return request.routeOptions.url?.startsWith('/api/') === true;
+}
+
+function draining(): BackscrollError {
+  return new BackscrollError('draining', 'This server is shutting down; try again', { retryAfter: 1 });
+}
+
+/** A caller's own id for its request, where it cannot upset a log. */
+function saneRequestId(value: string | string[] | undefined): string | null {
+  return typeof value === 'string' && /^[\w-]{1,128}$/.test(value) ? value : null;
+}
+
+/** A number of hops to trust, counted from this process outwards, as the function that Fastify takes for it. */
+function trustedHops(trustProxy: boolean | number | string): boolean | string | ((address: string, hop: number) => boolean) {
+  return typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy;
+}

@@ -1,0 +1,51 @@
+// What the engine tells of itself, counted and, where an operator must know, logged. Never content.
+
+import type { FastifyBaseLogger } from 'fastify';
+import type { CacheObserver } from '../cache/observer.ts';
+import { BackscrollError } from '../errors.ts';
+import type { ProtectionEvent } from '../upstream/protected-upstream.ts';
+import type { Metrics } from './metrics.ts';
+
+/** Metrics that also tell the log what an operator must know. */
+export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): CacheObserver {
+  return {
+    upstreamRead: (reason) => metrics.upstreamRead(reason),
+    learnt: (outcome) => metrics.learnt(outcome),
+    behindFailed(error) {
+      metrics.behindFailed(error);
+      logger.warn({ code: error instanceof BackscrollError ? error.code : 'internal' }, 'a read behind an answer failed');
+    },
+    shadowed(difference) {
+      metrics.shadowed(difference);
+      if (difference !== null) logger.error({ ...difference }, 'Chatwoot answers differently from what was proved');
+    },
+    fellBackToExact() {
+      metrics.fellBackToExact();
+      logger.error(
+        'PROOFS ARE OFF: Chatwoot keeps answering differently; history is answered by exact query until a restart. Is this a fork? Then set HISTORY=exact',
+      );
+    },
+  };
+}
+
+/** The same for what keeps Chatwoot from being asked too much. */
+export function protectionObserver(metrics: Metrics, logger: FastifyBaseLogger): (event: ProtectionEvent) => void {
+  return (event) => {
+    metrics.protection(event);
+    switch (event.kind) {
+      case 'opened':
+        return logger.error({ failure: event.failure }, 'Chatwoot keeps failing: it is left alone but for probes');
+      case 'closed':
+        return logger.info('Chatwoot answers again');
+      case 'paused':
+        return logger.warn(
+          { forMs: Math.round(event.forMs) },
+          'Chatwoot receives too many requests: it is left alone for a while',
+        );
+      case 'probe-failed':
+      case 'retried':
+      case 'refused':
+        return logger.debug({ ...event }, 'upstream protection');
+    }
+  };
+}

@@ -1,0 +1,67 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { behindShare, Budget } from '../../src/upstream/budget.ts';
+
+/** The most of these moments that lie in one window, its beginning included and its end not. */
+function mostInOneWindow(moments: readonly number[], windowMs: number): number {
+  return Math.max(0, ...moments.map((from) => moments.filter((at) => at >= from && at < from + windowMs).length));
+}
+
+describe('the budget', () => {
+  it('lets no more than max through in any window, and of reads behind answers no more than half', () => {
+    const arrivals = fc.array(fc.record({ afterMs: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(400)), behind: fc.boolean() }), {
+      maxLength: 200,
+    });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 10, max: 200 }), arrivals, (max, windowMs, reads) => {
+        const budget = new Budget({ max, windowMs });
+        const sent: number[] = [];
+        const sentBehind: number[] = [];
+        let now = 0;
+        for (const { afterMs, behind } of reads) {
+          now += afterMs;
+          const priority = behind ? 'behind' : 'caller';
+          // Some wait for as long as they are told to, as the line does; then it must be their turn.
+          now += budget.waitMs(priority, 0, now);
+          expect(budget.waitMs(priority, 0, now)).toBe(0);
+          budget.spend(priority, now);
+          sent.push(now);
+          if (behind) sentBehind.push(now);
+        }
+        expect(mostInOneWindow(sent, windowMs)).toBeLessThanOrEqual(max);
+        expect(mostInOneWindow(sentBehind, windowMs)).toBeLessThanOrEqual(behindShare(max));
+      }),
+    );
+  });
+
+  it('lets max through at once, and the next when the window is over', () => {
+    const budget = new Budget({ max: 3, windowMs: 100 });
+    for (let i = 0; i < 3; i++) {
+      expect(budget.waitMs('caller', 0, 10)).toBe(0);
+      budget.spend('caller', 10);
+    }
+    expect(budget.waitMs('caller', 0, 10)).toBe(100);
+    expect(budget.waitMs('caller', 0, 60)).toBe(50);
+    expect(budget.waitMs('caller', 0, 110)).toBe(0);
+  });
+
+  it('foretells the wait of each in a line that goes as early as it can', () => {
+    const ahead = fc.integer({ min: 0, max: 30 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 6 }), fc.array(fc.nat(60), { maxLength: 20 }), ahead, (max, gaps, before) => {
+        const budget = new Budget({ max, windowMs: 100 });
+        let now = 0;
+        for (const gap of gaps) {
+          now += gap;
+          if (budget.waitMs('caller', 0, now) === 0) budget.spend('caller', now);
+        }
+        const foretold = now + budget.waitMs('caller', before, now);
+        for (let i = 0; i < before; i++) {
+          now += budget.waitMs('caller', 0, now);
+          budget.spend('caller', now);
+        }
+        expect(now + budget.waitMs('caller', 0, now)).toBe(foretold);
+      }),
+    );
+  });
+});

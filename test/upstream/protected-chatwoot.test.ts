@@ -1,0 +1,171 @@
+// The whole way to a real socket.
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { BackscrollError } from '../../src/errors.ts';
+import { createChatwoot } from '../../src/upstream/chatwoot.ts';
+import {
+  type ProtectedUpstream,
+  type ProtectionEvent,
+  type ProtectionOptions,
+  protectUpstream,
+} from '../../src/upstream/protected-upstream.ts';
+import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
+import { Gate } from '../support/fake-chatwoot/gate.ts';
+import { SAMPLE_TOKEN, startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
+import { LATEST } from './house.ts';
+
+const now = (): number => performance.now();
+
+let fake: FakeChatwoot;
+let timersBefore: number;
+
+beforeEach(async () => {
+  timersBefore = timers();
+  fake = await startSampleChatwoot();
+});
+afterEach(() => fake.close());
+
+function timers(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+}
+
+interface House {
+  readonly guard: ProtectedUpstream;
+  readonly events: ProtectionEvent[];
+  /** When reads were handed to the client. */
+  readonly sentAt: number[];
+  readonly read: (id: number) => Promise<unknown>;
+}
+
+function house(options: Partial<ProtectionOptions>): House {
+  const events: ProtectionEvent[] = [];
+  const sentAt: number[] = [];
+  const settings = { rate: { max: 1000, windowMs: 60_000 }, connections: 16, timeoutMs: 5000, ...options };
+  const chatwoot = createChatwoot({
+    baseUrl: new URL(fake.url),
+    tokenFor: () => SAMPLE_TOKEN,
+    tokens: [],
+    version: '0.0.0',
+    bodyMaxBytes: 1_000_000,
+    connections: settings.connections,
+    timeoutMs: settings.timeoutMs,
+    now,
+  });
+  const recorded: typeof chatwoot = {
+    ...chatwoot,
+    read(...asked) {
+      sentAt.push(now());
+      return chatwoot.read(...asked);
+    },
+  };
+  const guard = protectUpstream(recorded, { now, onEvent: (event) => events.push(event), ...settings });
+  return {
+    guard,
+    events,
+    sentAt,
+    read: (id) =>
+      guard.read({ accountId: 1, conversationId: id }, LATEST).then(
+        () => 'ok',
+        (error: unknown) => error,
+      ),
+  };
+}
+
+describe('a protected Chatwoot', () => {
+  it('gets no more than budget and connections let through of 10,000 reads at once', async () => {
+    const connections = 16;
+    const rate = { max: 300, windowMs: 1000 };
+    let running = 0;
+    let runningMax = 0;
+    fake.fault = () => {
+      const gate = new Gate();
+      runningMax = Math.max(runningMax, ++running);
+      setTimeout(() => {
+        running--;
+        gate.release();
+      }, 5);
+      return { kind: 'delay-gate', gate };
+    };
+    const { guard, sentAt, read } = house({ connections, rate, timeoutMs: 10_000 });
+    const startedAt = now();
+    const ends = await Promise.all(Array.from({ length: 10_000 }, (_, id) => read(id + 1)));
+    expect(now() - startedAt).toBeLessThan(15_000);
+
+    const codes = new Map<string, number>();
+    for (const end of ends) {
+      const code = end instanceof BackscrollError ? end.code : String(end);
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+      if (code === 'overloaded' || code === 'upstream_busy') {
+        expect((end as BackscrollError).retryAfter).toBeGreaterThanOrEqual(1);
+      }
+    }
+    // The sample account has six conversations; of all others Chatwoot says that they are not there. On a slow machine the last
+    // in line may be late.
+    const { ok = 0, not_found: gone = 0, overloaded = 0, upstream_busy: late = 0, ...others } = Object.fromEntries(codes);
+    expect(others).toEqual({});
+    expect(ok).toBe(6);
+    expect(overloaded).toBe(10_000 - 1000 - connections);
+    expect(ok + gone + late).toBe(1000 + connections);
+    expect(sentAt).toHaveLength(ok + gone);
+    expect(sentAt.length).toBeGreaterThan(rate.max);
+    expect(fake.log.count()).toBe(sentAt.length);
+    expect(runningMax).toBeLessThanOrEqual(connections);
+    for (const [nth, at] of sentAt.entries()) {
+      const after = sentAt[nth + rate.max];
+      // A pause of the machine between spending and this record may look like a shorter window.
+      if (after !== undefined) expect(after - at).toBeGreaterThan(rate.windowMs - 50);
+    }
+    expect(guard.stats()).toEqual({ running: 0, waiting: 0, breaker: 'closed', pausedUntil: null });
+    await guard.close();
+    expect(timers()).toBeLessThanOrEqual(timersBefore);
+  }, 30_000);
+
+  it('is asked again after a reset and after 502, not after 500', async () => {
+    const { guard, read, events } = house({});
+    fake.fault = (nth) =>
+      nth === 1 ? { kind: 'refuse-headers-reset' } : nth === 2 ? { kind: 'status', status: 502 } : undefined;
+    expect(await read(1)).toBe('ok');
+    expect(fake.log.count()).toBe(3);
+    expect(events).toEqual([
+      { kind: 'retried', failure: 'upstream_unreachable', priority: 'caller' },
+      { kind: 'retried', failure: 'upstream_error', priority: 'caller' },
+    ]);
+    fake.fault = undefined;
+    fake.failing.add('1/2');
+    expect(await read(2)).toMatchObject({ code: 'upstream_error', upstream: { status: 500 } });
+    expect(fake.log.count()).toBe(4);
+    await guard.close();
+    expect(timers()).toBeLessThanOrEqual(timersBefore);
+  });
+
+  it('is left alone after a 429 without Retry-After', async () => {
+    const { guard, read } = house({});
+    fake.fault = () => ({ kind: 'status', status: 429, body: 'Retry later\n' });
+    expect(await read(1)).toMatchObject({ code: 'upstream_busy', retryAfter: 5 });
+    expect(await read(2)).toMatchObject({ code: 'upstream_busy', reason: 'paused' });
+    expect(fake.log.count()).toBe(1);
+    await guard.close();
+  });
+
+  it('sees ten reads and then the probes when it cannot answer', async () => {
+    fake.fault = () => ({ kind: 'refuse-headers-reset' });
+    const { guard, read, events } = house({ connections: 1 });
+    const ends = await Promise.all(Array.from({ length: 200 }, (_, id) => read(id + 1)));
+    for (const end of ends) expect(end).toMatchObject({ code: 'upstream_unreachable', status: 502 });
+    expect(fake.log.count()).toBe(10);
+    expect(guard.stats()).toMatchObject({ running: 0, waiting: 0, breaker: 'open' });
+    expect(events.filter(({ kind }) => kind === 'opened')).toHaveLength(1);
+    await guard.close();
+    expect(timers()).toBeLessThanOrEqual(timersBefore);
+  });
+
+  it('ends what hangs at the deadline, retries and all', async () => {
+    const { guard, read } = house({ timeoutMs: 1000, random: () => 0 });
+    fake.fault = (nth) => (nth === 1 ? { kind: 'status', status: 503 } : { kind: 'hang' });
+    const startedAt = now();
+    expect(await read(1)).toMatchObject({ code: 'upstream_timeout', status: 504 });
+    expect(now() - startedAt).toBeLessThan(3000);
+    await guard.close();
+    expect(timers()).toBeLessThanOrEqual(timersBefore);
+  });
+});
