@@ -23,10 +23,10 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(env);
   const logger = createLogger(config);
   // Before anything can send it: a process without this handler dies of it.
-  let reload = (): void => {};
-  process.on('SIGHUP', () => reload());
+  let running: App | undefined;
+  process.on('SIGHUP', () => void running?.reloadClients());
   const { app } = await start(config, logger);
-  reload = () => void app.reloadClients();
+  running = app;
   closeWithGrace({ delay: config.shutdownTimeoutMs, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'unexpected error, shutting down');
     else logger.info({ signal }, 'shutting down');

@@ -14,6 +14,7 @@ const NAMES = [
   'PORT',
   'CLIENTS_FILE',
   'CLIENT_KEYS',
+  'ADMIN_KEYS',
   'ALLOW_ANONYMOUS',
   'JWT_SECRET',
   'JWKS_URL',
@@ -72,6 +73,7 @@ describe('settings', () => {
       host: '127.0.0.1',
       port: 8080,
       clientsFile: undefined,
+      adminKeys: [],
       allowAnonymous: false,
       jwtSecrets: [],
       jwksUrl: undefined,
@@ -432,7 +434,7 @@ describe('settingsTable', () => {
 
   test('says defaults and files of secrets', () => {
     expect(lines).toContain('| `PORT` | `8080` | Port to listen on; 0 takes a free one |');
-    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(4);
+    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(5);
     expect(lines.find((line) => line.startsWith('| `CHATWOOT_URL`'))).toMatch(/^\| `CHATWOOT_URL` \| {2}\| Where/);
   });
 });

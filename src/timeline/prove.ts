@@ -151,7 +151,10 @@ function cutPage(index: IdIndex, query: Query, range: IdRange): Page {
       if (timeline.seams.size === 0) return true;
       // Of a second that is cut, which rows make the cut is known only where the order of all its rows is.
       const edge = seen[limit - 1];
-      if (edge !== undefined && hasSeam(timeline, timeline.rows[edge]!.createdAt)) return false;
+      const matters = (row: Row): boolean => {
+        return row.id >= range.lo && row.id < range.hi && !(index.publicOnly && row.internal);
+      };
+      if (edge !== undefined && hasSeam(timeline, timeline.rows[edge]!.createdAt, matters)) return false;
       return seen.every((position, n) => {
         if (n === 0) return true;
         const previous = seen[n - 1]!;

@@ -87,10 +87,15 @@ export function orderIsKnown(timeline: Timeline, a: number, b: number): boolean 
   return true;
 }
 
-/** True if the order of this second's rows is not known throughout. */
-export function hasSeam({ rows, seams }: Timeline, second: number): boolean {
+/** True if the order of this second's rows is not known throughout, among those that `matters` holds for. */
+export function hasSeam({ rows, seams }: Timeline, second: number, matters: (row: Row) => boolean): boolean {
+  let run = 0;
+  let runThatMatters: number | null = null;
   for (let at = firstOfSecond(rows, second); at < rows.length && rows[at]!.createdAt === second; at++) {
-    if (seams.has(rows[at]!.id)) return true;
+    if (seams.has(rows[at]!.id)) run++;
+    if (!matters(rows[at]!)) continue;
+    if (runThatMatters !== null && runThatMatters !== run) return true;
+    runThatMatters = run;
   }
   return false;
 }

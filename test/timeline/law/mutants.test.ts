@@ -88,7 +88,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     rule: 'a second that is cut must be in order throughout',
     file: 'prove.ts',
-    from: 'if (edge !== undefined && hasSeam(timeline, timeline.rows[edge]!.createdAt)) return false;',
+    from: 'if (edge !== undefined && hasSeam(timeline, timeline.rows[edge]!.createdAt, matters)) return false;',
     to: '',
     rules: LATE_ONLY,
   },
