@@ -6,5 +6,6 @@ export default defineConfig({
     setupFiles: ['test/support/setup.ts'],
     testTimeout: 30_000,
     pool: 'forks',
+    maxWorkers: '100%',
   },
 });

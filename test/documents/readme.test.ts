@@ -5,6 +5,8 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parseClientsFile } from '../../src/clients/clients-file.ts';
+import { tokenVerifier } from '../../src/clients/jwt.ts';
+import { customerViewForms, customerViewTable } from '../../src/clients/view.ts';
 import { loadConfig, settingsTable } from '../../src/config.ts';
 import { ERROR_STATUS } from '../../src/errors.ts';
 import manifest from '../../package.json' with { type: 'json' };
@@ -24,6 +26,21 @@ test('the settings table is that of the program', () => {
   expect(section(README, 'Settings')).toContain(`\n${settingsTable()}\n`);
 });
 
+test('the customer view is that of the program', () => {
+  const told = section(README, 'The customer view');
+  expect(told).toContain(`\n${customerViewTable()}\n`);
+  expect(told).toContain(`\n${customerViewForms()}\n`);
+});
+
+test('the commands are those of the program', () => {
+  const source = textOf('src/commands/run.ts');
+  const actual = [...source.matchAll(/^    case '([a-z ]+)':/gm)].map(([, command = '']) => command);
+  const documented = tableRows(section(README, 'Operations')).flatMap(
+    ([words = '']) => /^`backscroll ([a-z]+(?: create)?)/.exec(words)?.[1] ?? [],
+  );
+  expect(documented.toSorted()).toEqual(actual.toSorted());
+});
+
 test('the errors table has each code with its status, and no other', () => {
   const documented = tableRows(section(README, 'Errors')).map(
     ([status = '', code = '']) => `${code.replaceAll('`', '')} ${status}`,
@@ -35,7 +52,9 @@ test('the errors table has each code with its status, and no other', () => {
 test('the metrics are those of the program', () => {
   const source = textOf('src/http/metrics.ts');
   const exported = new Set([...source.matchAll(/'(backscroll_\w+)'/g)].map(([, name = '']) => name));
-  const documented = tableRows(section(README, 'Operations')).map(([name = '']) => name.replaceAll('`', ''));
+  const documented = tableRows(section(README, 'Operations')).flatMap(
+    ([name = '']) => /^`(backscroll_\w+)`$/.exec(name)?.[1] ?? [],
+  );
   expect(documented.toSorted()).toEqual([...exported].toSorted());
   expect([...README.matchAll(/backscroll_\w+/g)].filter(([name]) => !exported.has(name))).toEqual([]);
 });
@@ -75,14 +94,17 @@ describe('Where things are', () => {
     });
   }
 
-  test('names each file of src/ and each folder of src/, test/ and bench/ once, and nothing else', () => {
+  test('names each file of src/ and each folder of src/, test/, bench/ and examples/ once, and nothing else', () => {
     const files = below('src').filter((path) => path.endsWith('.ts'));
-    const folders = ['src', 'test', 'bench'].flatMap((top) => [`${top}/`, ...below(top).filter((path) => path.endsWith('/'))]);
+    const folders = ['src', 'test', 'bench', 'examples'].flatMap((top) => [
+      `${top}/`,
+      ...below(top).filter((path) => path.endsWith('/')),
+    ]);
     expect(listed().toSorted()).toEqual([...files, ...folders].toSorted());
   });
 
   test('names no path elsewhere that does not exist', () => {
-    const paths = codeWords(README).filter((word) => /^(src|test|bench)\/\S*$/.test(word));
+    const paths = codeWords(README).filter((word) => /^(src|test|bench|examples)\/\S*$/.test(word));
     expect(paths.filter((path) => !existsSync(`${ROOT}/${path}`))).toEqual([]);
   });
 });
@@ -111,21 +133,29 @@ describe('examples', () => {
     expect(exitCode).toBe(1);
   });
 
-  test('a key is made together with the hash that the clients file takes', async () => {
-    const { command } = marked.find((block) => block.command.includes('sha256'))!;
+  test('a key is made together with the entry that the clients file takes', async () => {
+    const { command } = marked.find((block) => block.command.includes('key create'))!;
     const { output, exitCode } = await run(command);
     expect(exitCode).toBe(0);
-    const [key = '', sha256 = ''] = output
-      .trim()
-      .split('\n')
-      .map((line) => line.split(/ +/).at(-1)!);
-    expect(sha256).toBe(createHash('sha256').update(key).digest('hex'));
-    const file = JSON.stringify({ clients: [{ name: 'crm', keys: [{ sha256 }], scope: '*' }] });
-    expect(parseClientsFile(file).kind).toBe('clients');
+    const key = /^ +(bsk_\S+)$/m.exec(output)![1]!;
+    const entry = output.trim().split('\n').at(-1)!;
+    expect(entry).toContain(createHash('sha256').update(key).digest('hex'));
+    expect(parseClientsFile(`{"clients":[${entry}]}`)).toMatchObject({ kind: 'clients', clients: [{ name: 'crm' }] });
+  });
+
+  test('a token is made that is accepted and narrow', async () => {
+    const { command } = marked.find((block) => block.command.includes('token create'))!;
+    const { output, exitCode } = await run(command);
+    expect(exitCode).toBe(0);
+    const secret = /JWT_SECRET=(\S+)/.exec(command)![1]!;
+    const verifier = tokenVerifier({ secrets: [secret], keys: null, issuer: undefined, audience: undefined });
+    const token = output.split('\n').find((line) => line.startsWith('eyJ'))!;
+    const reader = await verifier.verify(token, Date.now());
+    expect(reader).toMatchObject({ scope: [{ account: 1, conversations: [7, 12] }], view: 'customer' });
   });
 
   test('no marked block is left out', () => {
-    expect(marked).toHaveLength(2);
+    expect(marked).toHaveLength(3);
   });
 
   test('the clients file is accepted', () => {

@@ -159,12 +159,16 @@ describe('a protected Chatwoot', () => {
     expect(timers()).toBeLessThanOrEqual(timersBefore);
   });
 
-  it('ends what hangs at the deadline, retries and all', async () => {
+  it.each([
+    ['with the failure of the deadline', 0, { code: 'upstream_timeout', status: 504 }],
+    ['with the failure that it was sent again for', 1, { code: 'upstream_error', status: 502, upstream: { status: 503 } }],
+  ])('ends what hangs at the deadline, %s', async (_name, failures, error) => {
     const { guard, read } = house({ timeoutMs: 1000, random: () => 0 });
-    fake.fault = (nth) => (nth === 1 ? { kind: 'status', status: 503 } : { kind: 'hang' });
+    fake.fault = (nth) => (nth <= failures ? { kind: 'status', status: 503 } : { kind: 'hang' });
     const startedAt = now();
-    expect(await read(1)).toMatchObject({ code: 'upstream_timeout', status: 504 });
+    expect(await read(1)).toMatchObject(error);
     expect(now() - startedAt).toBeLessThan(3000);
+    expect(fake.log.count()).toBe(failures + 1);
     await guard.close();
     expect(timers()).toBeLessThanOrEqual(timersBefore);
   });

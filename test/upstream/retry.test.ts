@@ -102,6 +102,14 @@ describe('a failed read', () => {
     expect(events.map(({ kind }) => kind)).toEqual(['retried']);
   });
 
+  it('for which time ran out ends with its own failure', async () => {
+    const { upstream, read } = guarded({ timeoutMs: 10_000 }, (held, nth) => (nth === 1 ? held.fail(answered(502)) : undefined));
+    const end = read(1);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await end).toMatchObject({ code: 'upstream_error', upstream: { status: 502 } });
+    expect(upstream.sent).toHaveLength(2);
+  });
+
   it('is not sent again when its caller has left meanwhile', async () => {
     const { upstream, read } = guarded({}, (held) => held.fail(answered(502)));
     const leaving = new AbortController();
