@@ -88,7 +88,7 @@ function fetchRaw(url: string): Promise<Page> {
 }
 
 const { fake, before } = await startFake();
-const backscroll = await startChild('./hit-path/serve-backscroll.ts', {
+const backscroll = await startChild('./hit-path/serve-backscroll.mjs', {
   CHATWOOT_URL: fake.url,
   CHATWOOT_API_TOKEN: TOKEN,
   CLIENT_KEYS: `bench=${KEY}`,
