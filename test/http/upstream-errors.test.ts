@@ -67,8 +67,8 @@ const FAULTS: readonly (readonly [name: string, fault: Fault, status: number, co
 ];
 
 test.each(FAULTS)('%s', async (name, fault, status, code) => {
-  // A broken connection is tried again twice; time stands still here, so only this bounds the tries.
-  const env = { UPSTREAM_TIMEOUT: name.startsWith('a reset') ? '5s' : '250ms', UPSTREAM_BODY_MAX: '100kb' };
+  // What may pass is tried again twice; time stands still here, so only this bounds the tries.
+  const env = { UPSTREAM_TIMEOUT: /^(a reset|502|503)/.test(name) ? '5s' : '250ms', UPSTREAM_BODY_MAX: '100kb' };
   const { backscroll, chatwoot, clock } = await startHouse({ env });
   chatwoot.fault = () => fault;
   const failed = await backscroll.get(messagesOf(2));

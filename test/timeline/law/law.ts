@@ -30,17 +30,19 @@ export interface LawOptions {
   readonly subject?: Subject;
   readonly rules?: Rules;
   readonly excuse?: Excuse | undefined;
+  /** Whether a history that breaks the law is made as short as can be, to be read. Default true. */
+  readonly shrink?: boolean;
 }
 
 /** Checks the law over `runs` histories. @returns what was checked. @throws with the shrunk history where it breaks. */
-export function runLaw({ runs, seed, subject = realSubject(), rules = EVERYTHING, excuse }: LawOptions): Tally {
+export function runLaw({ runs, seed, subject = realSubject(), rules = EVERYTHING, excuse, shrink = true }: LawOptions): Tally {
   const total: Tally = { proofs: 0, full: 0, history: 0, contradictions: 0, excused: 0 };
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 40, maxLength: 240 }), (script) => {
       const tally = runHistory(script, subject, rules, excuse);
       for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
     }),
-    { numRuns: runs, ...(seed === undefined ? {} : { seed }) },
+    { numRuns: runs, endOnFailure: !shrink, ...(seed === undefined ? {} : { seed }) },
   );
   return total;
 }
