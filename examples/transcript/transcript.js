@@ -257,7 +257,7 @@ async function poll() {
   clearTimeout(pollTimer);
   if (!document.hidden) await run(loadNewest);
   polling = false;
-  if (!stopped) pollTimer = setTimeout(poll, POLL_MS);
+  if (!stopped) pollTimer = setTimeout(() => void poll(), POLL_MS);
 }
 
 const onScroll = () => {

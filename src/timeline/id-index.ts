@@ -94,6 +94,10 @@ function overlaps(level: Level, block: number, range: IdRange): boolean {
 }
 
 function isIn(index: IdIndex, at: number, range: IdRange): boolean {
-  const row = index.rows[at]!;
+  return includes(index, range, index.rows[at]!);
+}
+
+/** True if the row is in `range` and passes the index's filter. */
+export function includes(index: IdIndex, range: IdRange, row: Row): boolean {
   return row.id >= range.lo && row.id < range.hi && !(index.publicOnly && row.internal);
 }

@@ -3,7 +3,7 @@
 import type { Freshness, Lifetime } from './freshness.ts';
 import { historyLifetime, metaLifetime, newestRowLifetime, statementLifetime, tailLifetime } from './freshness.ts';
 import type { IdIndex } from './id-index.ts';
-import { nextInRange, previousInRange } from './id-index.ts';
+import { includes, nextInRange, previousInRange } from './id-index.ts';
 import type { IdRange, Query } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Envelope, Row } from './reading.ts';
@@ -144,6 +144,7 @@ function cutPage(index: IdIndex, query: Query, range: IdRange): Page {
     at = newest ? previousInRange(index, at - 1, range) : nextInRange(index, at + 1, range);
   }
   const positions = seen.slice(0, limit);
+  const matters = (row: Row): boolean => includes(index, range, row);
   return {
     positions: newest ? positions.toReversed() : positions,
     edge: positions.length === limit ? positions.at(-1)! : null,
@@ -151,9 +152,6 @@ function cutPage(index: IdIndex, query: Query, range: IdRange): Page {
       if (timeline.seams.size === 0) return true;
       // Of a second that is cut, which rows make the cut is known only where the order of all its rows is.
       const edge = seen[limit - 1];
-      const matters = (row: Row): boolean => {
-        return row.id >= range.lo && row.id < range.hi && !(index.publicOnly && row.internal);
-      };
       if (edge !== undefined && hasSeam(timeline, timeline.rows[edge]!.createdAt, matters)) return false;
       return seen.every((position, n) => {
         if (n === 0) return true;

@@ -50,7 +50,7 @@ export class Ledger {
   /** What is wrong with the answer, or null. */
   problemOf({ body, params, notBefore, idsNotBefore }: Seen): string | null {
     const { meta, rows } = parts(body);
-    const since = (moment: number): State[] => this.#states.filter(({ until }) => until >= moment);
+    const since = (moment: number): State[] => this.#states.filter(({ until }) => until > moment);
     if (!since(notBefore).some((state) => state.meta === meta)) return 'its meta was never said, or too long ago';
     const states = since(notBefore);
     const foreign = rows.find((row) => !states.some(({ texts }) => texts.has(row)));
