@@ -54,6 +54,8 @@ export interface AppOptions {
   readonly logger: FastifyBaseLogger;
   /** The engine's clock, ms. By default one that never steps. */
   readonly now?: () => number;
+  /** Event-loop delay past which new requests are refused, ms; 0 for no limit. */
+  readonly eventLoopDelayMaxMs?: number;
 }
 
 /** A caller waits no longer than this many times UPSTREAM_TIMEOUT, whatever has to be read for it. */
@@ -70,7 +72,12 @@ function steadyNow(): number {
   return performance.timeOrigin + performance.now();
 }
 
-export async function buildApp({ config, logger, now = steadyNow }: AppOptions): Promise<App> {
+export async function buildApp({
+  config,
+  logger,
+  now = steadyNow,
+  eventLoopDelayMaxMs = EVENT_LOOP_DELAY_MAX_MS,
+}: AppOptions): Promise<App> {
   const metrics: Metrics = new Metrics(() => ({ ...readThrough.size, bytes: readThrough.size.bytes + renderer.bytes }));
   const chatwoot = createChatwoot({
     baseUrl: new URL(config.chatwootUrl),
@@ -132,7 +139,7 @@ export async function buildApp({ config, logger, now = steadyNow }: AppOptions):
   }
   await http.register(async (served) => {
     await served.register(underPressure, {
-      maxEventLoopDelay: EVENT_LOOP_DELAY_MAX_MS,
+      maxEventLoopDelay: eventLoopDelayMaxMs,
       pressureHandler() {
         throw new BackscrollError('overloaded', 'Too much is asked of this server just now; try again', { retryAfter: 2 });
       },
