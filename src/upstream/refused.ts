@@ -12,8 +12,6 @@ import { BackscrollError, type ErrorCode } from '../errors.ts';
  */
 export type RefusalReason = 'paused' | 'open' | 'full' | 'late' | 'closed';
 
-export const REFUSAL_REASONS: readonly RefusalReason[] = ['paused', 'open', 'full', 'late', 'closed'];
-
 /** A read that was not sent. */
 export class Refused extends BackscrollError {
   readonly reason: RefusalReason;
