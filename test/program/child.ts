@@ -1,4 +1,4 @@
-// The program as a process of its own: `tsx src/cli.ts …`, with nothing of this process's settings.
+// The built program as a process of its own, with nothing of this process's settings.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
@@ -21,7 +21,7 @@ export interface Child {
 
 /** Starts a command, and ends it with the test where it has not ended by itself. */
 export function startChild(args: readonly string[], env: Readonly<Record<string, string>>): Child {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli.ts', ...args], {
+  const child = spawn(process.execPath, ['dist/src/cli.js', ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

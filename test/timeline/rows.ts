@@ -32,9 +32,11 @@ export const FRESHNESS: Freshness = {
   settleMs: 2 * MINUTES,
 };
 
-/** Pages of 3, 3, 4 and 5 rows, so that an example fits on a line. For the test file that calls it. */
-export function cutSmallPages(): void {
+/** Pages of 3, 3, 4 and 5 rows, so that an example fits on a line. @returns what makes them whole again */
+export function cutSmallPages(): () => void {
+  const whole = { ...PAGE_LIMIT };
   Object.assign(PAGE_LIMIT, { latest: 3, before: 3, after: 4, between: 5 });
+  return () => void Object.assign(PAGE_LIMIT, whole);
 }
 
 /** Row `id`, written in `second` of the day before. */

@@ -9,11 +9,14 @@ import { EMPTY_TIMELINE } from '../../../src/timeline/timeline.ts';
 import type { Excuse, Rules, Subject, Tally } from './history.ts';
 import { FRESHNESS, runHistory, SMALL_LIMITS } from './history.ts';
 
-/** The code under test, with pages small enough for short histories to fill. */
-export function realSubject(): Subject {
-  Object.assign(PAGE_LIMIT, SMALL_LIMITS);
-  return { prove, learn, sawId: frontier.sawId, vouchedFrontier: frontier.vouchedFrontier, EMPTY_TIMELINE, PAGE_LIMIT };
-}
+const REAL_SUBJECT: Subject = {
+  prove,
+  learn,
+  sawId: frontier.sawId,
+  vouchedFrontier: frontier.vouchedFrontier,
+  EMPTY_TIMELINE,
+  PAGE_LIMIT,
+};
 
 /** Every kind of write in one conversation. */
 export const EVERYTHING: Rules = {
@@ -35,14 +38,21 @@ export interface LawOptions {
 }
 
 /** Checks the law over `runs` histories. @returns what was checked. @throws with the shrunk history where it breaks. */
-export function runLaw({ runs, seed, subject = realSubject(), rules = EVERYTHING, excuse, shrink = true }: LawOptions): Tally {
+export function runLaw({ runs, seed, subject = REAL_SUBJECT, rules = EVERYTHING, excuse, shrink = true }: LawOptions): Tally {
   const total: Tally = { proofs: 0, full: 0, history: 0, contradictions: 0, excused: 0 };
-  fc.assert(
-    fc.property(fc.uint8Array({ minLength: 40, maxLength: 240 }), (script) => {
-      const tally = runHistory(script, subject, rules, excuse);
-      for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
-    }),
-    { numRuns: runs, endOnFailure: !shrink, ...(seed === undefined ? {} : { seed }) },
-  );
+  const limits = { ...subject.PAGE_LIMIT };
+  // Pages small enough for short histories to fill.
+  Object.assign(subject.PAGE_LIMIT, SMALL_LIMITS);
+  try {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 40, maxLength: 240 }), (script) => {
+        const tally = runHistory(script, subject, rules, excuse);
+        for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
+      }),
+      { numRuns: runs, endOnFailure: !shrink, ...(seed === undefined ? {} : { seed }) },
+    );
+  } finally {
+    Object.assign(subject.PAGE_LIMIT, limits);
+  }
   return total;
 }
