@@ -1,4 +1,4 @@
-// The reference trace (issue 3, item 6): what each cache reads upstream, and what it gets wrong, for the same reads.
+// The reference trace: what each cache reads upstream, and what it gets wrong, for the same reads.
 //
 //   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--pollers P]
 
