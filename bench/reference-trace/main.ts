@@ -1,6 +1,6 @@
 // The reference trace: what each cache reads upstream, and what it gets wrong, for the same reads.
 //
-//   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--pollers P]
+//   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--people N]
 
 import { parseArgs } from 'node:util';
 import type { Query } from '../../src/timeline/query.ts';
@@ -28,12 +28,12 @@ const { values } = parseArgs({
   options: {
     seed: { type: 'string', default: '1' },
     hours: { type: 'string', default: '3' },
-    pollers: { type: 'string', default: String(READERS.pollersAtOnce) },
+    people: { type: 'string', default: String(READERS.people) },
   },
 });
 const seed = Number(values.seed);
 const hours = Number(values.hours);
-const pollersAtOnce = Number(values.pollers);
+const people = Number(values.people);
 const startedAt = performance.now();
 
 const START = Date.UTC(2026, 0, 15, 9);
@@ -68,7 +68,7 @@ async function ask(reader: Reader, conversationId: number, query: Query) {
   return rows;
 }
 
-const readers = new Readers(seed, { time, world, ask, pollersAtOnce });
+const readers = new Readers(seed, { time, world, ask, people });
 const until = START + hours * 3_600_000;
 world.start(until, readers.onIncoming);
 readers.start(until);
@@ -81,7 +81,7 @@ console.log(
 );
 console.log(`world    ${JSON.stringify(WORLD)}`);
 console.log(`         rows at start ${rowsAtStart}, longest conversation ${Math.max(...lengths)}, ${JSON.stringify(events)}`);
-console.log(`readers  ${JSON.stringify({ ...READERS, pollersAtOnce })}`);
+console.log(`readers  ${JSON.stringify({ ...READERS, people })}`);
 console.log(
   `caches   ${JSON.stringify({ ...FRESHNESS, memoryBytes: MEMORY_BYTES, shadowRate: SHADOW_RATE })}, Chatwoot ${JSON.stringify(LATENCY)}`,
 );

@@ -6,12 +6,15 @@ import { Chance } from './chance.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import type { Commit, World } from './world.ts';
 
-/** Issue 3, item 6. Where it leaves a number open, the number is chosen here. */
+/**
+ * How many people read follows from how many write: of 1.2 messages a second, 30 a minute go out, and who writes one every two
+ * minutes is one of 60. Each opens and scrolls a conversation once a minute, and has one open that is polled.
+ */
 export const READERS = {
-  scrollersPerMinute: 20,
+  people: 60,
+  scrollsPerPersonAndMinute: 1,
   scrollPagesMean: 4,
   scrollPauseMs: [1_000, 5_000],
-  pollersAtOnce: 10,
   pollEveryMs: 5_000,
   pollForMs: 5 * 60_000,
   agentAfterMs: 400,
@@ -36,13 +39,13 @@ export class Readers {
   readonly #ask: Ask;
   readonly #scrolling: Chance;
   readonly #polling: Chance;
-  readonly #pollersAtOnce: number;
+  readonly #people: number;
 
   constructor(
     seed: number,
-    { time, world, ask, pollersAtOnce }: { time: VirtualTime; world: World; ask: Ask; pollersAtOnce: number },
+    { time, world, ask, people }: { time: VirtualTime; world: World; ask: Ask; people: number },
   ) {
-    this.#pollersAtOnce = pollersAtOnce;
+    this.#people = people;
     this.#time = time;
     this.#world = world;
     this.#ask = ask;
@@ -52,9 +55,10 @@ export class Readers {
 
   /** Lets all come and go until `until`, except the agent, who waits for messages. */
   start(until: number): void {
-    this.#arrive(this.#scrolling, 60_000 / READERS.scrollersPerMinute, until, () => this.#scroll());
-    if (this.#pollersAtOnce > 0)
-      this.#arrive(this.#polling, READERS.pollForMs / this.#pollersAtOnce, until, () => this.#poll(until));
+    if (this.#people > 0) {
+      this.#arrive(this.#scrolling, 60_000 / (this.#people * READERS.scrollsPerPersonAndMinute), until, () => this.#scroll());
+      this.#arrive(this.#polling, READERS.pollForMs / this.#people, until, () => this.#poll(until));
+    }
     for (let at = this.#time.now + READERS.walkEveryMs; at <= until; at += READERS.walkEveryMs) {
       this.#time.at(at, () => this.#walkChanged());
     }

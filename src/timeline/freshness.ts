@@ -39,11 +39,12 @@ export function metaLifetime(freshness: Freshness, newestPage: boolean): Lifetim
 }
 
 /**
- * A settled row on the newest page. Edits of what was just said are looked for there, so it is read again much sooner than
- * history: as soon as `meta` beside history is.
+ * A settled row on the newest page, written `rowAgeMs` ago. What was just said is edited soon or not at all, so it is read again
+ * soon, and the older it is the later: after a tenth of its age (RFC 9111 4.2.2), never later than history is.
  */
-export function newestRowLifetime(freshness: Freshness): Lifetime {
-  const usableMs = Math.min(META_REFRESH_TIMES * freshness.metaMaxAgeMs, freshness.historyMaxAgeMs);
+export function newestRowLifetime(freshness: Freshness, rowAgeMs: number): Lifetime {
+  const leastMs = META_REFRESH_TIMES * freshness.metaMaxAgeMs;
+  const usableMs = Math.min(Math.max(leastMs, rowAgeMs / 10), freshness.historyMaxAgeMs);
   return { freshMs: usableMs, usableMs };
 }
 

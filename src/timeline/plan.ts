@@ -29,7 +29,7 @@ const WINDOW_ROWS_MAX = 800;
 const WINDOW_ROWS_MIN = 50;
 const WINDOW_GROWTH = 4;
 /** A gap that seems to hold no more is read whole: then nothing below it needs to be bounded. */
-const START_IN_REACH_ROWS = 800;
+const START_IN_REACH_ROWS = 200;
 /** A read slower than this halves the next window: it costs Chatwoot one query and more for each attachment. */
 const SLOW_READ_MS = 1000;
 
@@ -54,7 +54,7 @@ const FILL_AFTER_ROWS_MAX = PAGE_LIMIT.after / 2;
 
 /**
  * A read to send instead of the query as asked, after which the query can be proved, or null: forward it.
- * - The newest page: everything that is not settled, now and then everything on it. It brings no more rows, and where
+ * - The newest page: everything on it that is not settled or due to be read again. It brings no more rows, and where
  *   `latest` leaves rows unknown that are older but have higher ids, this does not: the top stays sealed while it grows.
  * - `meta` too old: whatever is newer than all that is known, most often nothing, comes with a fresh `meta`.
  * - Ids missing at the upper end of the range: those, and the steps that earlier pages left below them.
@@ -91,21 +91,19 @@ export function planWitness(timeline: Timeline, query: Query): Query | null {
   return { mode: 'between', after: top + 1, before: query.before + 1, publicOnly: false };
 }
 
-/** The rows that are not settled, or all of the newest page where one of its rows is due to be read again. */
+/** The rows of the newest page from the lowest on that is not settled or due to be read again. */
 function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: PlanContext): After | null {
   const index = query.publicOnly ? timeline.public : timeline.all;
   const everything = { lo: 0, hi: Infinity };
-  const { usableMs } = newestRowLifetime(freshness);
-  let lowest = Infinity;
-  let isDue = asOf !== undefined;
+  let lowestDue = Infinity;
   let at = previousInRange(index, timeline.rows.length - 1, everything);
   for (let count = 0; at >= 0 && count < PAGE_LIMIT.latest; count++) {
     const row = timeline.rows[at]!;
-    lowest = Math.min(lowest, row.id);
-    if (now - row.readAt > usableMs) isDue = true;
+    const { usableMs } = newestRowLifetime(freshness, now - row.createdAt * 1000);
+    if (asOf !== undefined || now - row.readAt > usableMs) lowestDue = Math.min(lowestDue, row.id);
     at = previousInRange(index, at - 1, everything);
   }
-  const from = Math.min(durableTop(timeline, query.publicOnly), isDue ? lowest : Infinity);
+  const from = Math.min(durableTop(timeline, query.publicOnly), lowestDue);
   const isFew = countRows(timeline, { lo: from, hi: Infinity }, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
   return from > 0 && isFew ? { mode: 'after', after: from - 1, publicOnly: false } : null;
 }

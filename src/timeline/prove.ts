@@ -91,11 +91,12 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
   if (missing !== null) return { proved: false, lacks: 'ids', ids: missing };
 
   const settledBelow = newestPage ? durableTop(timeline, query.publicOnly) : Infinity;
-  const settledLife = newestPage ? newestRowLifetime(freshness) : historyLifetime(freshness);
+  const historyLife = historyLifetime(freshness);
+  const settledLife = newestPage ? (row: Row) => newestRowLifetime(freshness, now - row.createdAt * 1000) : () => historyLife;
   const rows: Row[] = [];
   for (const position of page.positions) {
     const row = timeline.rows[position]!;
-    const rowLife = row.id < settledBelow ? settledLife : tailLifetime(freshness);
+    const rowLife = row.id < settledBelow ? settledLife(row) : tailLifetime(freshness);
     if (!isUsable(row.readAt, rowLife) || (newestPage && asOf !== undefined && row.readAt < asOf)) return LACKS_ROWS;
     account(row.readAt, rowLife);
     if (now - row.readAt > rowLife.freshMs) historyDue = true;

@@ -21,10 +21,16 @@ test('`meta` is fresh for META_MAX_AGE and answered up to six times that, beside
   expect(metaLifetime(FRESHNESS, true)).toEqual({ freshMs: 10 * SECONDS, usableMs: 10 * SECONDS });
 });
 
-test('a settled row on the newest page is read again as soon as `meta` beside history is, and never later than history', () => {
-  expect(newestRowLifetime(FRESHNESS)).toEqual({ freshMs: 60 * SECONDS, usableMs: 60 * SECONDS });
-  const shorter = { ...FRESHNESS, historyMaxAgeMs: 30 * SECONDS };
-  expect(newestRowLifetime(shorter)).toEqual({ freshMs: 30 * SECONDS, usableMs: 30 * SECONDS });
+test('a settled row on the newest page is read again after a tenth of its age, within a minute at first, never later than history', () => {
+  const usable = (rowAgeMs: number, freshness = FRESHNESS): number => {
+    const { freshMs, usableMs } = newestRowLifetime(freshness, rowAgeMs);
+    expect(freshMs).toBe(usableMs);
+    return usableMs;
+  };
+  expect([-1 * MINUTES, 0, 10 * MINUTES].map((age) => usable(age))).toEqual([60 * SECONDS, 60 * SECONDS, 60 * SECONDS]);
+  expect([20 * MINUTES, 100 * MINUTES].map((age) => usable(age))).toEqual([2 * MINUTES, 10 * MINUTES]);
+  expect([150 * MINUTES, 1e9 * MINUTES].map((age) => usable(age))).toEqual([15 * MINUTES, 15 * MINUTES]);
+  expect(usable(0, { ...FRESHNESS, historyMaxAgeMs: 30 * SECONDS })).toBe(30 * SECONDS);
 });
 
 test('a durable statement lives as history does, a transient one as the tail', () => {
@@ -45,7 +51,7 @@ test('a lifetime of 0 allows nothing but the moment itself', () => {
     historyLifetime(never),
     tailLifetime(never),
     metaLifetime(never, false),
-    newestRowLifetime(never),
+    newestRowLifetime(never, 1 * MINUTES),
     statementLifetime(never, 'settling'),
   ]) {
     expect(life).toEqual({ freshMs: 0, usableMs: 0 });

@@ -24,6 +24,7 @@ import {
   NOW,
   reading,
   row,
+  SETTLED,
   span,
 } from './rows.ts';
 
@@ -113,6 +114,15 @@ describe('filling', () => {
         expect(answer(filled, latest, { later: wait })).toEqual(now.answer(latest).map(({ id }) => id));
       }
     }
+  });
+
+  test('of the newest page reaches down to the lowest row that is due: young rows are sooner than old ones', () => {
+    const timeline = known(reading(latest, [...span(1, 18).map((id) => row(id)), row(18, 86_400 - 300), row(19, 86_400 - 200)]));
+    const gap = { proved: false, lacks: 'rows' } as const;
+    expect(planFill(timeline, latest, gap, moment(50_000))).toEqual(after(SETTLED - 1));
+    expect(planFill(timeline, latest, gap, moment(70_000))).toEqual(after(17));
+    expect(planFill(timeline, latest, gap, moment(16 * MINUTES))).toEqual(after(0));
+    expect(planFill(timeline, latest, gap, { ...moment(50_000), asOf: NOW })).toEqual(after(0));
   });
 
   test('of a conversation of which nothing is known is not planned: the query itself is read', () => {

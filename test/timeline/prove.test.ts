@@ -199,7 +199,7 @@ describe('`before` an id beyond the newest row', () => {
     expect(answer(timeline, before(3), { later: 10 * SECONDS })).toEqual([1, 2]);
     expect(answer(timeline, before(3), { later: 10 * SECONDS + 1 })).toBe('lacks meta');
     expect(answer(timeline, before(2), { later: 10 * SECONDS + 1 })).toEqual([1]);
-    const left = withRowsAt(-60 * SECONDS - 1, timeline);
+    const left = withRowsAt(-15 * MINUTES - 1, timeline);
     expect(answer(left, before(3))).toBe('lacks rows');
     expect(answer(left, before(2))).toEqual([1]);
   });
@@ -383,9 +383,12 @@ describe('age', () => {
     expect(answer(newest, latest, { later: 1 * SECONDS + 1 })).toBe('lacks ids 1000 to Infinity');
   });
 
-  test('of settled rows on the newest page is read again before the answer much sooner than of history', () => {
-    expect(answer(withRowsAt(-60 * SECONDS, newest), latest)).toEqual([1, 2]);
-    expect(answer(withRowsAt(-60 * SECONDS - 1, newest), latest)).toBe('lacks rows');
+  test('of settled rows on the newest page is read again before the answer, the sooner the younger they are', () => {
+    expect(answer(withRowsAt(-15 * MINUTES, newest), latest)).toEqual([1, 2]);
+    expect(answer(withRowsAt(-15 * MINUTES - 1, newest), latest)).toBe('lacks rows');
+    const young = known(reading(latest, [row(1), row(2, 86_400 - 300)]));
+    expect(answer(withRowsAt(-60 * SECONDS, young), latest)).toEqual([1, 2]);
+    expect(answer(withRowsAt(-60 * SECONDS - 1, young), latest)).toBe('lacks rows');
   });
 
   test('of a row on the newest page that is not settled past TAIL_MAX_AGE is read again before the answer', () => {
