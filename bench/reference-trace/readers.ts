@@ -41,10 +41,7 @@ export class Readers {
   readonly #polling: Chance;
   readonly #people: number;
 
-  constructor(
-    seed: number,
-    { time, world, ask, people }: { time: VirtualTime; world: World; ask: Ask; people: number },
-  ) {
+  constructor(seed: number, { time, world, ask, people }: { time: VirtualTime; world: World; ask: Ask; people: number }) {
     this.#people = people;
     this.#time = time;
     this.#world = world;

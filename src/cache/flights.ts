@@ -3,10 +3,10 @@
 // The order matters. The flight is in the table before the read is sent and leaves it in the same turn in which its answer
 // is learnt, so a caller finds either the flight or what it brought, never neither. A caller that asks for "as of now" may
 // join only a read sent after it came; those that come while one is under way share the next, which is sent when it ends.
-// An invalidated read is joined by nobody new. A failure is shared by all who wait and kept by nobody. A caller that leaves does not take the read with it; the last
-// one leaving does.
+// An invalidated read is joined by nobody new. A failure is shared by all who wait and kept by nobody. A caller that leaves does
+// not take the read with it; the last one leaving does.
 
-import { abortable } from './deadline.ts';
+import { abortable } from './abortable.ts';
 
 export interface Flight<T> {
   readonly promise: Promise<T>;

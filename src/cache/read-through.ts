@@ -5,8 +5,9 @@ import { planFill, SEAL_AFTER_READS } from '../timeline/plan.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
+import { startDeadline } from '../upstream/deadline.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
-import { abortable, withDeadline } from './deadline.ts';
+import { abortable } from './abortable.ts';
 import type { Extent, LibraryOptions } from './library.ts';
 import { Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
@@ -91,16 +92,16 @@ export class ReadThrough {
       }
       gap = found;
     }
+    const deadline = startDeadline(this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS, demand.signal?.());
     try {
-      const waitMs = this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
-      return await withDeadline(waitMs, demand.signal?.(), (signal) =>
-        this.#read(conversation, query, demand, gap, asOf, signal),
-      );
+      return await this.#read(conversation, query, demand, gap, asOf, deadline.signal);
     } catch (error) {
       if (demand.bypass || !(error instanceof BackscrollError) || !STALE_IF.has(error.code)) throw error;
       const found = this.#library.prove(conversation, query, { stale: true });
       if (!found.proved) throw error;
       return this.#shown(found, 'stale');
+    } finally {
+      deadline.clear();
     }
   }
 

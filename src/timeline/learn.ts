@@ -6,6 +6,7 @@ import { addRun, toRuns } from './order.ts';
 import type { IdRange, MessageId } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Reading, Row } from './reading.ts';
+import { answersQuery } from './reading.ts';
 import type { Statement, Statements, Window } from './statement.ts';
 import { assert, retract } from './statement.ts';
 import type { KnownRow, Timeline } from './timeline.ts';
@@ -45,15 +46,9 @@ export function learn(timeline: Timeline, reading: Reading, context: LearnContex
   return { timeline: add(timeline, reading, context), outcome: 'learnt' };
 }
 
+/** True if the rows are those of the query, in the finder's order. */
 function followsTheFinder({ query, rows }: Reading): boolean {
-  const range = idRange(query);
-  return (
-    rows.length <= PAGE_LIMIT[query.mode] &&
-    rows.every((row, at) => {
-      const inOrder = at === 0 || rows[at - 1]!.createdAt <= row.createdAt;
-      return row.id >= range.lo && row.id < range.hi && inOrder && !(query.publicOnly && row.internal);
-    })
-  );
+  return answersQuery(query, rows) && rows.every((row, at) => at === 0 || rows[at - 1]!.createdAt <= row.createdAt);
 }
 
 /** What lies beyond the bound of a page: nothing for one shorter than its limit (design: prove or forward). */

@@ -2,7 +2,7 @@
 
 import { Pool } from 'undici';
 import { BackscrollError, type ErrorCode, notFound } from '../errors.ts';
-import { answersQuery } from './answers-query.ts';
+import { answersQuery } from '../timeline/reading.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
 import { exchange, type ExchangeAnswer } from './exchange.ts';
 import { invalidAnswer } from './map-broken-exchange.ts';

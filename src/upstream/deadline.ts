@@ -1,11 +1,11 @@
-// One deadline over a whole exchange, from waiting for a connection to the last byte of the body.
+// Nobody waits without end: one deadline over all that is done for one who waits.
 
-/** A signal that aborts when its time is up or its caller gives up, whichever comes first. */
+import { BackscrollError } from '../errors.ts';
+
 export interface Deadline {
+  /** Aborts with `upstream_timeout` when the time is up, and with the caller's own reason when the caller goes. */
   readonly signal: AbortSignal;
-  /** True once the time was up first. */
-  hasPassed(): boolean;
-  /** Ends it: must be called when the exchange is over. */
+  /** Ends it: must be called when nobody waits any more. */
   clear(): void;
 }
 
@@ -15,20 +15,19 @@ export interface Deadline {
  */
 export function startDeadline(timeoutMs: number, caller: AbortSignal | undefined): Deadline {
   const controller = new AbortController();
-  let passed = false;
-  const timer = setTimeout(() => {
-    passed = !controller.signal.aborted;
-    controller.abort();
-  }, timeoutMs);
-  const giveUp = (): void => controller.abort();
-  if (caller?.aborted === true) giveUp();
-  else caller?.addEventListener('abort', giveUp, { once: true });
+  const timer = setTimeout(() => controller.abort(timedOut()), timeoutMs);
+  const leave = (): void => controller.abort(caller?.reason);
+  if (caller?.aborted === true) leave();
+  else caller?.addEventListener('abort', leave, { once: true });
   return {
     signal: controller.signal,
-    hasPassed: () => passed,
     clear() {
       clearTimeout(timer);
-      caller?.removeEventListener('abort', giveUp);
+      caller?.removeEventListener('abort', leave);
     },
   };
+}
+
+export function timedOut(): BackscrollError {
+  return new BackscrollError('upstream_timeout', 'Chatwoot did not answer in time; try again later');
 }

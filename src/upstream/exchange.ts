@@ -2,8 +2,8 @@
 
 import type { Dispatcher, Pool } from 'undici';
 import { BackscrollError } from '../errors.ts';
-import { type Deadline, startDeadline } from './deadline.ts';
-import { invalidAnswer, mapBrokenExchange, type Phase, timedOut } from './map-broken-exchange.ts';
+import { startDeadline } from './deadline.ts';
+import { invalidAnswer, mapBrokenExchange, type Phase } from './map-broken-exchange.ts';
 
 /** What is sent. There is no place in it for anything of a caller's request. */
 export interface ExchangeRequest {
@@ -32,22 +32,17 @@ export async function exchange(pool: Pool, request: ExchangeRequest, caller?: Ab
   caller?.throwIfAborted();
   const deadline = startDeadline(request.timeoutMs, caller);
   try {
-    return await receive(pool, request, deadline, caller);
+    return await receive(pool, request, deadline.signal);
   } finally {
     deadline.clear();
   }
 }
 
-async function receive(
-  pool: Pool,
-  request: ExchangeRequest,
-  deadline: Deadline,
-  caller: AbortSignal | undefined,
-): Promise<ExchangeAnswer> {
+async function receive(pool: Pool, request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeAnswer> {
   let phase: Phase = 'head';
   try {
     const { target, headers } = request;
-    const answer = await pool.request({ method: 'GET', path: target, headers, signal: deadline.signal });
+    const answer = await pool.request({ method: 'GET', path: target, headers, signal });
     phase = 'body';
     const header = (name: string): string | undefined => {
       const value = answer.headers[name];
@@ -61,8 +56,7 @@ async function receive(
     if (body === undefined) throw invalidAnswer('it is larger than this server takes');
     return { status, header, body };
   } catch (error) {
-    if (deadline.hasPassed()) throw timedOut();
-    if (caller?.aborted === true) throw caller.reason;
+    if (signal.aborted) throw signal.reason;
     if (error instanceof BackscrollError) throw error;
     throw mapBrokenExchange(error, phase) ?? error;
   }

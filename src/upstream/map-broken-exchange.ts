@@ -3,6 +3,7 @@
 
 import { errors } from 'undici';
 import { BackscrollError } from '../errors.ts';
+import { timedOut } from './deadline.ts';
 
 /** Where the exchange broke: a close means another thing before the answer than in its middle. */
 export type Phase = 'head' | 'body';
@@ -34,10 +35,6 @@ export function mapBrokenExchange(error: unknown, phase: Phase): BackscrollError
     default:
       return unreachable(code);
   }
-}
-
-export function timedOut(): BackscrollError {
-  return new BackscrollError('upstream_timeout', 'Chatwoot did not answer in time; try again later');
 }
 
 /** `problem` is a fixed sentence of ours, never text of upstream. */

@@ -15,8 +15,8 @@ import type { Rate } from '../clients/rate.ts';
 import { BackscrollError, type ErrorCode } from '../errors.ts';
 import { Breaker, type BreakerState } from './breaker.ts';
 import { Budget } from './budget.ts';
+import { startDeadline } from './deadline.ts';
 import { Line } from './line.ts';
-import { timedOut } from './map-broken-exchange.ts';
 import { Pause } from './pause.ts';
 import { Refused, type RefusalReason } from './refused.ts';
 import { Sleeper, withRetries } from './retry.ts';
@@ -124,7 +124,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
     async read(conversation, query, caller, { priority } = { priority: 'caller' }) {
       caller?.throwIfAborted();
       const key = keyOf(conversation);
-      const deadline = startReadDeadline(timeoutMs, caller);
+      const deadline = startDeadline(timeoutMs, caller);
       const { signal } = deadline;
       const deadlineAt = now() + timeoutMs;
       const turnBy = deadlineAt - timeoutMs * USEFUL_SHARE;
@@ -168,19 +168,4 @@ function keyOf({ accountId, conversationId }: ConversationId): string {
 
 function paused(leftMs: number): Refused {
   return new Refused('paused', 'upstream_busy', 'Chatwoot receives too many requests and is left alone for a moment', leftMs);
-}
-
-/** A signal that aborts with `upstream_timeout` when time is up and with the caller's reason when the caller goes. */
-function startReadDeadline(timeoutMs: number, caller: AbortSignal | undefined): { signal: AbortSignal; clear: () => void } {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(timedOut()), timeoutMs);
-  const leave = (): void => controller.abort(caller?.reason);
-  caller?.addEventListener('abort', leave, { once: true });
-  return {
-    signal: controller.signal,
-    clear() {
-      clearTimeout(timer);
-      caller?.removeEventListener('abort', leave);
-    },
-  };
 }
