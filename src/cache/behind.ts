@@ -33,11 +33,6 @@ export class Behind {
     return true;
   }
 
-  /** The end of the job that runs under this key, or undefined. Never rejects. */
-  running(key: string): Promise<void> | undefined {
-    return this.#running.get(key);
-  }
-
   /** Resolves when nothing runs and nothing waits. */
   async idle(): Promise<void> {
     while (this.#running.size > 0) await Promise.all(this.#running.values());

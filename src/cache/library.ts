@@ -7,6 +7,7 @@ import { historyLifetime } from '../timeline/freshness.ts';
 import type { SeenIds } from '../timeline/frontier.ts';
 import { sawId, vouchedFrontier } from '../timeline/frontier.ts';
 import type { PlanContext, Walk } from '../timeline/plan.ts';
+import { nextWalk, planSeal } from '../timeline/plan.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import { queryKey } from '../timeline/query.ts';
@@ -38,8 +39,11 @@ export interface Landed {
 }
 
 export interface ReadOptions {
-  /** Why; reads for no caller give way to callers. */
   readonly reason: ReadReason;
+  /** Who waits for it: reads behind answers give way to callers. */
+  readonly priority: ReadPriority;
+  /** Called when it has its turn at Chatwoot; at once where it is one that is under way already. */
+  readonly onTurn?: (() => void) | undefined;
   /** Join only a read sent at or after this moment, ms. */
   readonly asOf?: number | undefined;
   /** Aborts when the one who wants it has gone. */
@@ -112,11 +116,11 @@ export class Library {
 
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
   read(conversation: ConversationId, query: Query, options: ReadOptions): { result: Promise<Landed>; shared: boolean } {
-    const { reason, asOf, signal } = options;
+    const { reason, priority, onTurn, asOf, signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason);
       try {
-        const answer = await this.#options.upstream.read(conversation, query, abort, { priority: priorityOf(reason) });
+        const answer = await this.#options.upstream.read(conversation, query, abort, { priority, onTurn: () => onTurn?.() });
         return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight) };
       } catch (error) {
         this.#heed(conversation, error, flight);
@@ -124,7 +128,32 @@ export class Library {
       }
     };
     const key = `${conversationKey(conversation)} ${queryKey(query)}`;
-    return this.#flights.join(key, send, { ...(asOf === undefined ? {} : { asOf }), signal });
+    const joined = this.#flights.join(key, send, { ...(asOf === undefined ? {} : { asOf }), signal });
+    if (joined.shared) onTurn?.();
+    return joined;
+  }
+
+  /** The next read that seals history for readers like the one who asked `query`, or null when none is due. */
+  nextSeal(conversation: ConversationId, query: Query): Query | null {
+    const { timeline, walk } = this.#store.get(conversation);
+    return planSeal(timeline, query, walk, this.planContext);
+  }
+
+  /** Reads what `nextSeal` says. The size of the next such read follows upstream's pace; after a failure it is smaller too. */
+  async seal(conversation: ConversationId, query: Query, options: Omit<ReadOptions, 'reason'>): Promise<void> {
+    const startedAt = this.now;
+    const { result, shared } = this.read(conversation, query, { ...options, reason: 'seal' });
+    const pace = (tookMs: number): void => {
+      if (shared || query.mode !== 'between') return;
+      this.setWalk(conversation, nextWalk(this.#store.get(conversation).walk, tookMs));
+    };
+    try {
+      await result;
+      pace(this.now - startedAt);
+    } catch (error) {
+      if (options.signal?.aborted !== true) pace(Infinity);
+      throw error;
+    }
   }
 
   /** Forgets; reads under way bring nothing that is kept, and nobody new joins them. @returns how many were known. */
@@ -173,10 +202,6 @@ export class Library {
     this.#flights.invalidate((key) => key.startsWith(prefix));
     this.#store.delete(conversation);
   }
-}
-
-function priorityOf(reason: ReadReason): ReadPriority {
-  return reason === 'forward' || reason === 'fill' ? 'caller' : 'behind';
 }
 
 /** A test for the keys of `conversationKey`. */

@@ -2,7 +2,7 @@
 // check a sample of proved answers.
 
 import type { Query } from '../timeline/query.ts';
-import { nextWalk, noteStale, planRefresh, planSeal, planWitness, settledTop } from '../timeline/plan.ts';
+import { noteStale, planRefresh, planWitness, settledTop } from '../timeline/plan.ts';
 import type { Proof } from '../timeline/prove.ts';
 import { highestId } from '../timeline/prove.ts';
 import type { Row } from '../timeline/reading.ts';
@@ -25,13 +25,15 @@ export interface ReadBehindOptions {
 const RUNNING_MAX = 4;
 const WAITING_MAX = 1000;
 /** Reads that one seal may take in a row; a walk that goes on asks again. */
-const SEAL_STEPS_MAX = 4;
+export const SEAL_READS_MAX = 4;
 
 export class ReadBehind {
   readonly #library: Library;
   readonly #observer: CacheObserver;
   readonly #behind: Behind;
   readonly #shadow: Shadow;
+  /** The reads that have their turn at Chatwoot, by conversation. */
+  readonly #reading = new Map<string, Promise<void>>();
 
   constructor({ library, observer, shadowRate, random }: ReadBehindOptions) {
     this.#library = library;
@@ -49,9 +51,9 @@ export class ReadBehind {
     return this.#behind.size;
   }
 
-  /** The end of what is being read of a conversation just now, or undefined. Never rejects. */
-  running(conversation: ConversationId): Promise<void> | undefined {
-    return this.#behind.running(conversationKey(conversation));
+  /** The end of the read of a conversation that Chatwoot is answering just now, or undefined. Never rejects. */
+  reading(conversation: ConversationId): Promise<void> | undefined {
+    return this.#reading.get(conversationKey(conversation));
   }
 
   /** After a proved answer: has read again what is due, and reads ahead of a walk. */
@@ -59,7 +61,7 @@ export class ReadBehind {
     const exact = this.#library.isExact(conversation);
     const history = proof.refresh.history && this.#isWorthRefreshing(conversation);
     const { meta } = proof.refresh;
-    if (!history && !meta && (exact || !this.wouldSeal(conversation, query))) return;
+    if (!history && !meta && (exact || this.#library.nextSeal(conversation, query) === null)) return;
     this.#behind.offer(conversationKey(conversation), async (signal) => {
       if (exact) {
         await this.#read(conversation, query, 'refresh', signal);
@@ -79,24 +81,18 @@ export class ReadBehind {
     this.#behind.offer(conversationKey(conversation), (signal) => this.#read(conversation, witness, 'seal', signal));
   }
 
-  wouldSeal(conversation: ConversationId, query: Query): boolean {
-    const { timeline, walk } = this.#library.get(conversation);
-    return planSeal(timeline, query, walk, this.#library.planContext) !== null;
-  }
-
-  /** Seals now, if a place is free. Undefined if not; otherwise ends with the seal, whichever way. */
-  seal(conversation: ConversationId, query: Query): Promise<void> | undefined {
-    this.#behind.offer(conversationKey(conversation), (signal) => this.#seal(conversation, query, signal));
-    return this.running(conversation);
-  }
-
   /** Compares a sample of proved answers with upstream's own. */
   check(conversation: ConversationId, query: Query, proof: Proof): void {
     if (this.#library.isExact(conversation) || !this.#shadow.isDue()) return;
     const tailFrom = settledTop(this.#library.get(conversation).timeline);
     this.#behind.offer(`${conversationKey(conversation)} shadow`, async (signal) => {
       const rowsOf = async (asked: Query): Promise<readonly Row[]> => {
-        const { result } = this.#library.read(conversation, asked, { reason: 'shadow', asOf: this.#library.now, signal });
+        const { result } = this.#library.read(conversation, asked, {
+          reason: 'shadow',
+          priority: 'behind',
+          asOf: this.#library.now,
+          signal,
+        });
         const { answer } = await result;
         return answer.kind === 'reading' ? answer.reading.rows : answer.answer.rows;
       };
@@ -130,10 +126,6 @@ export class ReadBehind {
     return refresh;
   }
 
-  async #read(conversation: ConversationId, query: Query, reason: ReadReason, signal: AbortSignal): Promise<void> {
-    await this.#library.read(conversation, query, { reason, signal }).result;
-  }
-
   async #refresh(conversation: ConversationId, signal: AbortSignal): Promise<void> {
     const { timeline } = this.#library.get(conversation);
     for (const read of planRefresh(timeline, this.#library.planContext)) {
@@ -147,15 +139,34 @@ export class ReadBehind {
   }
 
   async #seal(conversation: ConversationId, query: Query, signal: AbortSignal): Promise<void> {
-    for (let step = 0; step < SEAL_STEPS_MAX; step++) {
-      const { timeline, walk } = this.#library.get(conversation);
-      const read = planSeal(timeline, query, walk, this.#library.planContext);
+    for (let step = 0; step < SEAL_READS_MAX; step++) {
+      const read = this.#library.nextSeal(conversation, query);
       if (read === null) return;
-      const startedAt = this.#library.now;
-      await this.#read(conversation, read, 'seal', signal);
-      if (read.mode === 'between') {
-        this.#library.setWalk(conversation, nextWalk(this.#library.get(conversation).walk, this.#library.now - startedAt));
-      }
+      await this.#tracked(conversation, (onTurn) =>
+        this.#library.seal(conversation, read, { priority: 'behind', onTurn, signal }),
+      );
+    }
+  }
+
+  async #read(conversation: ConversationId, query: Query, reason: ReadReason, signal: AbortSignal): Promise<void> {
+    await this.#tracked(
+      conversation,
+      (onTurn) => this.#library.read(conversation, query, { reason, priority: 'behind', onTurn, signal }).result,
+    );
+  }
+
+  /** Callers may wait for the read from its turn on. */
+  async #tracked(conversation: ConversationId, read: (onTurn: () => void) => Promise<unknown>): Promise<void> {
+    const key = conversationKey(conversation);
+    const done = Promise.resolve().then(() => read(() => this.#reading.set(key, ended)));
+    const ended = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      await done;
+    } finally {
+      this.#reading.delete(key);
     }
   }
 }

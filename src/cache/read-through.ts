@@ -11,7 +11,7 @@ import { abortable } from './abortable.ts';
 import type { Extent, LibraryOptions } from './library.ts';
 import { Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
-import { ReadBehind } from './read-behind.ts';
+import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
 
 export interface ReadThroughOptions extends LibraryOptions {
   /** Share of proved answers that are compared with upstream's own, 0 to 1. */
@@ -53,6 +53,9 @@ const STALE_IF: ReadonlySet<string> = new Set([
   'upstream_busy',
   'overloaded',
 ]);
+
+/** Failures of a large read that a smaller one may not meet. */
+const TOO_LARGE: ReadonlySet<string> = new Set(['upstream_error', 'upstream_invalid', 'upstream_timeout']);
 
 const ANSWER_TIMEOUT_MS = 15_000;
 
@@ -150,7 +153,7 @@ export class ReadThrough {
   ): Promise<Answer> {
     const filled = gap === null ? null : await this.#fill(conversation, query, gap, asOf, signal);
     if (filled !== null) return this.#show(conversation, query, filled, 'miss');
-    const { result, shared } = this.#library.read(conversation, query, { reason: 'forward', asOf, signal });
+    const { result, shared } = this.#library.read(conversation, query, { reason: 'forward', priority: 'caller', asOf, signal });
     const { answer, stored } = await result;
     this.#noteForwarded(conversation, query);
     if (stored) this.#behind.afterForwarded(conversation, query);
@@ -159,11 +162,11 @@ export class ReadThrough {
     return { rows, envelope, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored };
   }
 
-  /** Waits for what is being read already, or has something read that is better than the query itself. Null: forward. */
+  /** Waits for what Chatwoot is answering already, or has something read that is better than the query itself. Null: forward. */
   async #fill(conversation: ConversationId, query: Query, gap: Gap, asOf: AsOf, signal: AbortSignal): Promise<Proof | null> {
     if (this.#library.isExact(conversation)) return null;
     let missing = gap;
-    const underWay = query.mode === 'latest' ? undefined : this.#behind.running(conversation);
+    const underWay = query.mode === 'latest' ? undefined : this.#behind.reading(conversation);
     if (underWay !== undefined) {
       await abortable(underWay, signal);
       const found = this.#library.prove(conversation, query, { asOf });
@@ -172,14 +175,28 @@ export class ReadThrough {
     }
     const { timeline } = this.#library.get(conversation);
     const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf });
-    if (fill !== null) await this.#library.read(conversation, fill, { reason: 'fill', asOf, signal }).result;
-    else if (this.#behind.wouldSeal(conversation, query)) {
-      const sealing = this.#behind.seal(conversation, query);
-      if (sealing === undefined) return null;
-      await abortable(sealing, signal);
-    } else return null;
+    if (fill === null) return this.#seal(conversation, query, asOf, signal);
+    await this.#library.read(conversation, fill, { reason: 'fill', priority: 'caller', asOf, signal }).result;
     const found = this.#library.prove(conversation, query, { asOf });
     return found.proved ? found : null;
+  }
+
+  /** Seals until the query is proved. Null where it is not to be, or where so large a read fails: a page may not. */
+  async #seal(conversation: ConversationId, query: Query, asOf: AsOf, signal: AbortSignal): Promise<Proof | null> {
+    for (let reads = 0; reads < SEAL_READS_MAX; reads++) {
+      const read = this.#library.nextSeal(conversation, query);
+      if (read === null) return null;
+      try {
+        await this.#library.seal(conversation, read, { priority: 'caller', asOf, signal });
+      } catch (error) {
+        if (signal.aborted || !(error instanceof BackscrollError) || !TOO_LARGE.has(error.code)) throw error;
+        this.#options.observer.behindFailed(error);
+        return null;
+      }
+      const found = this.#library.prove(conversation, query, { asOf });
+      if (found.proved) return found;
+    }
+    return null;
   }
 
   #noteForwarded(conversation: ConversationId, query: Query): void {

@@ -121,7 +121,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   }
 
   return {
-    async read(conversation, query, caller, { priority } = { priority: 'caller' }) {
+    async read(conversation, query, caller, { priority, onTurn } = { priority: 'caller' }) {
       caller?.throwIfAborted();
       const key = keyOf(conversation);
       const deadline = startDeadline(timeoutMs, caller);
@@ -133,6 +133,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
         const refused = refusal(key);
         if (refused !== null) throw refused;
         const send = async () => {
+          onTurn?.();
           if (failure !== undefined) onEvent({ kind: 'retried', failure: failure.code, priority });
           return upstream.read(conversation, query, signal, { priority });
         };

@@ -28,6 +28,8 @@ export type ReadPriority = 'caller' | 'behind';
 
 export interface ReadOptions {
   readonly priority: ReadPriority;
+  /** Called when it has its turn: from then on it takes no longer than Chatwoot does. */
+  readonly onTurn?: () => void;
 }
 
 export interface Upstream {
