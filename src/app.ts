@@ -27,6 +27,7 @@ import { BackscrollError } from './errors.ts';
 import { admin } from './http/admin.ts';
 import { authentication, limitKey } from './http/authentication.ts';
 import { allowOrigins } from './http/cors.ts';
+import { Draining } from './http/draining.ts';
 import { messagesRoute } from './http/messages-route.ts';
 import { Metrics } from './http/metrics.ts';
 import { operations } from './http/operations.ts';
@@ -117,15 +118,14 @@ export async function buildApp({
   const clients = new LiveRegistry({ registry: config.clients, sources: config, log: logger });
   clients.watch();
 
-  let closing: Promise<void> | undefined;
   const http = createServer({
     logger,
     trustProxy: config.trustProxy,
     metrics,
-    isDraining: () => closing !== undefined,
     onCredentialsRefused: () => void readiness.recheck(),
   });
   await allowOrigins(http, config.corsOrigins);
+  const draining = new Draining(http);
   operations(http, { metrics, readiness });
   if (config.adminKeys.length > 0) {
     const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
@@ -158,10 +158,11 @@ export async function buildApp({
     messagesRoute(served, { authenticate, readThrough, renderer });
   });
 
+  let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     readiness.drain();
     clients.close();
-    await readThrough.drain();
+    await Promise.all([draining.begin(), readThrough.drain()]);
     await http.close();
     await readThrough.close();
     await upstream.close();

@@ -2,7 +2,6 @@
 
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import { BackscrollError } from '../errors.ts';
 import { errorReply, refuseConnection, writeError } from './error-replies.ts';
 import { notServed, refuseOther } from './messages-route.ts';
 import type { Metrics } from './metrics.ts';
@@ -12,13 +11,11 @@ export interface ServerOptions {
   /** As TRUST_PROXY has it. */
   readonly trustProxy: boolean | number | string;
   readonly metrics: Metrics;
-  /** True once the process is shutting down: new requests for messages are refused. */
-  readonly isDraining: () => boolean;
   /** Upstream has refused the token. */
   readonly onCredentialsRefused: () => void;
 }
 
-export function createServer({ logger, trustProxy, metrics, isDraining, onCredentialsRefused }: ServerOptions): FastifyInstance {
+export function createServer({ logger, trustProxy, metrics, onCredentialsRefused }: ServerOptions): FastifyInstance {
   const http = Fastify({
     loggerInstance: logger,
     logController: new Fastify.LogController({ disableRequestLogging: true }),
@@ -35,12 +32,6 @@ export function createServer({ logger, trustProxy, metrics, isDraining, onCreden
   http.decorateRequest('conversation', null);
   http.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
-    if (isDraining() && isForMessages(request)) throw draining();
-  });
-  // Else a connection would stay open behind its last answer, and closing would wait for its caller to let go.
-  http.addHook('onSend', (_request, reply, payload, done) => {
-    if (isDraining()) void reply.header('connection', 'close');
-    done(null, payload);
   });
   http.addHook('onResponse', async (request, reply) => {
     const { outcome, reader } = request;
@@ -65,12 +56,9 @@ export function createServer({ logger, trustProxy, metrics, isDraining, onCreden
   return http;
 }
 
-function isForMessages(request: FastifyRequest): boolean {
+/** Whether the request has reached the route of messages. */
+export function isForMessages(request: FastifyRequest): boolean {
   return request.routeOptions.url?.startsWith('/api/') === true;
-}
-
-function draining(): BackscrollError {
-  return new BackscrollError('draining', 'This server is shutting down; try again', { retryAfter: 1 });
 }
 
 /** A caller's own id for its request, where it cannot upset a log. */

@@ -21,25 +21,49 @@ test('a request under way is answered, and its connection is closed with it', as
   expect(text.endsWith(chatwoot.table.body(1, 2, {}))).toBe(true);
 });
 
-test('a request that comes while it drains is told to come back, in JSON', async () => {
-  const { backscroll, chatwoot } = await startHouse();
+test('while one is under way, others are told to come back, in JSON that a page may read', async () => {
+  const { backscroll, chatwoot } = await startHouse({ env: { CORS_ORIGINS: 'https://app.example.com' } });
   const gate = chatwoot.hold();
-  const [early, late] = [open(backscroll), open(backscroll)];
+  const [early, begun] = [open(backscroll), open(backscroll)];
   // Node takes a connection for idle, and closes it, unless part of a request is there.
-  late.write(`GET ${messagesOf(3)} HTTP/1.1\r\nhost: x\r\n`);
+  begun.write(`GET ${messagesOf(3)} HTTP/1.1\r\nhost: x\r\norigin: https://app.example.com\r\n`);
   await connections(backscroll, 2);
   early.ask(messagesOf(2));
   await gate.arrived;
   const closed = backscroll.app.close();
-  late.write(`api_access_token: ${KEY}\r\n\r\n`);
-  const text = await late.end;
+  begun.write(`api_access_token: ${KEY}\r\n\r\n`);
+  const late = open(backscroll);
+  late.ask(messagesOf(2));
+  const refused = [await begun.end, await late.end];
+  expect((await backscroll.get('/readyz')).status).toBe(503);
+  expect((await backscroll.get('/healthz')).status).toBe(200);
   gate.release();
   expect(await early.end).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   await closed;
-  expect(text).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
-  expect(text).toMatch(/\r\nretry-after: 1\r\n/i);
-  expect(text).toMatch(/\r\nconnection: close\r\n/i);
-  expect(text).toMatch(/\r\n\r\n\{"error":"[^"]+","code":"draining"\}$/);
+  for (const text of refused) {
+    expect(text).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n/);
+    expect(text).toMatch(/\r\nretry-after: 1\r\n/i);
+    expect(text).toMatch(/\r\nconnection: close\r\n/i);
+    expect(text).toMatch(/\r\n\r\n\{"error":"[^"]+","code":"draining"\}$/);
+  }
+  expect(refused[0]).toMatch(/\r\naccess-control-allow-origin: https:\/\/app\.example\.com\r\n/i);
+});
+
+test('a caller that goes away before its answer does not hold it up', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  const gate = chatwoot.hold();
+  const [leaving, staying] = [open(backscroll), open(backscroll)];
+  leaving.ask(messagesOf(2));
+  await gate.arrived;
+  const other = chatwoot.hold();
+  staying.ask(messagesOf(1));
+  await other.arrived;
+  const closed = backscroll.app.close();
+  leaving.leave();
+  other.release();
+  expect(await staying.end).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  await closed;
+  gate.release();
 });
 
 test('idle connections do not hold it up', async () => {
@@ -67,6 +91,7 @@ test('reads behind answers are ended', async () => {
 interface Connection {
   readonly write: (text: string) => void;
   readonly ask: (target: string) => void;
+  readonly leave: () => void;
   /** The first bytes of an answer. */
   readonly answered: Promise<unknown>;
   /** All that came until the connection was closed. */
@@ -86,6 +111,7 @@ function open(backscroll: Backscroll): Connection {
   const write = (request: string): void => void socket.write(request);
   return {
     write,
+    leave: () => void socket.destroy(),
     ask: (target) => write(`GET ${target} HTTP/1.1\r\nhost: x\r\napi_access_token: ${KEY}\r\n\r\n`),
     answered: once(socket, 'data'),
     end,

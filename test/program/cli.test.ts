@@ -61,7 +61,9 @@ test('serve: it starts and is ready; told to end, it answers the request under w
   await gate.arrived;
   child.process.kill('SIGTERM');
   await child.printed(/shutting down/);
-  await closed(connect(port, '127.0.0.1'));
+  expect(received('readyz', await sendRaw(port, { method: 'GET', target: '/readyz', headers: [] })).status).toBe(503);
+  const refused = await sendRaw(port, { method: 'GET', target: messagesOf(2), headers: [['api_access_token', KEY]] });
+  expect(received('the refusal', refused)).toMatchObject({ status: 503, code: 'draining' });
   gate.release();
   expect(await child.ended).toEqual({ code: 0, signal: null });
   const text = await caller.end;
