@@ -29,6 +29,7 @@ export interface ShadowDifference {
 export interface CacheObserver {
   upstreamRead(reason: ReadReason): void;
   learnt(outcome: LearnOutcome): void;
+  /** A read that no answer needed. */
   behindFailed(error: unknown): void;
   /** A shadow check was made; `difference` is null where upstream confirmed the answer. */
   shadowed(difference: ShadowDifference | null): void;

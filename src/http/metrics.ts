@@ -50,7 +50,7 @@ export class Metrics implements CacheObserver {
     });
     this.#upstreamReads = new Counter({
       name: 'backscroll_upstream_reads_total',
-      help: 'Reads sent to Chatwoot by reason: forward and fill for a caller, seal, refresh and meta behind an answer',
+      help: 'Reads asked of Chatwoot by reason: forward and fill for a caller, seal for it and those after it, refresh, meta and shadow behind',
       labelNames: ['reason'],
       registers,
     });
@@ -84,7 +84,7 @@ export class Metrics implements CacheObserver {
     });
     this.#behindFailures = new Counter({
       name: 'backscroll_behind_failures_total',
-      help: 'Reads behind an answer that failed',
+      help: 'Failed reads that no answer needed',
       registers,
     });
     this.#shadowChecks = new Counter({

@@ -60,6 +60,7 @@ const MUTANTS: readonly Mutant[] = [
     from: 'mark.seenAt <= at - settleMs)',
     to: 'mark.seenAt <= at)',
     rules: LATE_ONLY,
+    seed: 10,
   },
   {
     rule: 'rows must be SETTLE old to all appearance',
@@ -67,6 +68,7 @@ const MUTANTS: readonly Mutant[] = [
     from: 'const isOld = row.createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;',
     to: 'const isOld = row.createdAt * 1000 <= at;',
     rules: LATE_ONLY,
+    seed: 4,
   },
   {
     rule: 'what was said of the tail expires',
@@ -86,6 +88,7 @@ const MUTANTS: readonly Mutant[] = [
     from: 'if (timeline.seams.size === 0) return true;',
     to: 'if (timeline.seams.size >= 0) return true;',
     rules: BACK_DATED_ONLY,
+    seed: 14,
   },
   {
     rule: 'a second that is cut must be in order throughout',
@@ -93,6 +96,7 @@ const MUTANTS: readonly Mutant[] = [
     from: 'if (edge !== undefined && hasSeam(timeline, timeline.rows[edge]!.createdAt, matters)) return false;',
     to: '',
     rules: LATE_ONLY,
+    seed: 89,
   },
   {
     rule: 'runs are woven only where the order follows',
@@ -100,6 +104,7 @@ const MUTANTS: readonly Mutant[] = [
     from: 'if (own.length > 0 && gap.length > 0) return false;',
     to: '',
     rules: BACK_DATED_ONLY,
+    seed: 12,
   },
   {
     rule: 'a full page does not know what is beyond it',
@@ -113,13 +118,14 @@ const MUTANTS: readonly Mutant[] = [
     from: 'to.createdAt < from.createdAt ? null : { from, to }',
     to: 'to.createdAt <= from.createdAt + 1e6 ? null : { from, to }',
     rules: BACK_DATED_ONLY,
+    seed: 12,
   },
   {
     rule: 'content ages',
     file: 'freshness.ts',
     from: 'const HISTORY_REFRESH_TIMES = 2;',
     to: 'const HISTORY_REFRESH_TIMES = 1000;',
-    seed: 5,
+    seed: 16,
     rules: BACK_DATED_ONLY,
   },
 ];
