@@ -141,15 +141,19 @@ export class Library {
 
   /** Reads what `nextSeal` says. The size of the next such read follows upstream's pace; after a failure it is smaller too. */
   async seal(conversation: ConversationId, query: Query, options: Omit<ReadOptions, 'reason'>): Promise<void> {
-    const startedAt = this.now;
-    const { result, shared } = this.read(conversation, query, { ...options, reason: 'seal' });
+    let sentAt = this.now;
+    const onTurn = (): void => {
+      sentAt = this.now;
+      options.onTurn?.();
+    };
+    const { result, shared } = this.read(conversation, query, { ...options, onTurn, reason: 'seal' });
     const pace = (tookMs: number): void => {
       if (shared || query.mode !== 'between') return;
       this.setWalk(conversation, nextWalk(this.#store.get(conversation).walk, tookMs));
     };
     try {
       await result;
-      pace(this.now - startedAt);
+      pace(this.now - sentAt);
     } catch (error) {
       if (options.signal?.aborted !== true) pace(Infinity);
       throw error;
