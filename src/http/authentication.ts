@@ -33,6 +33,8 @@ export function authentication({ clients, tokens }: AuthenticationOptions): (req
     const now = Date.now();
     const found = authenticate(request.raw.rawHeaders, clients(), now, tokens);
     const reader = found instanceof Promise ? await found.catch(failedToVerify) : found;
+    // The caller has gone, and its address with it.
+    if (request.raw.socket.destroyed) throw unauthenticated();
     const { ip } = request;
     if (reader !== null && reader.clientName === ANONYMOUS.clientName) {
       // Nothing was tried.

@@ -66,6 +66,32 @@ test('a caller that goes away before its answer does not hold it up', async () =
   gate.release();
 });
 
+test('requests sent before the answer to the one before are all answered', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  const gate = chatwoot.hold();
+  const client = open(backscroll);
+  const arrived = requests(backscroll, 2);
+  client.ask(messagesOf(2));
+  client.ask(messagesOf(1));
+  await Promise.all([gate.arrived, arrived]);
+  const closed = backscroll.app.close();
+  gate.release();
+  expect((await client.end).match(/HTTP\/1\.1 200 OK\r\n/g)).toHaveLength(2);
+  await closed;
+});
+
+test('connections that are lost with requests waiting on them do not hold it up', async () => {
+  const { backscroll } = await startHouse();
+  const client = open(backscroll);
+  const arrived = requests(backscroll, 1);
+  client.write(`GET ${messagesOf(2)} HTTP/1.1\r\nhost: x\r\n\r\n`.repeat(2000));
+  await arrived;
+  client.leave();
+  await connections(backscroll, 0, (now) => now === 0);
+  await backscroll.app.close();
+  expect(backscroll.logs.filter((line) => line.includes('unexpected error'))).toEqual([]);
+});
+
 test('idle connections do not hold it up', async () => {
   const { backscroll } = await startHouse();
   const client = open(backscroll);
@@ -118,12 +144,24 @@ function open(backscroll: Backscroll): Connection {
   };
 }
 
-/** Resolves when so many connections have sent something. */
-async function connections(backscroll: Backscroll, wanted: number): Promise<void> {
+/** Resolves when there are so many connections, or more. */
+async function connections(
+  backscroll: Backscroll,
+  wanted: number,
+  isReached = (now: number): boolean => now >= wanted,
+): Promise<void> {
   const { server } = backscroll.app.http;
-  let count = 0;
-  while (count < wanted) {
+  let count = NaN;
+  while (!isReached(count)) {
     await new Promise((resolve) => void setImmediate(resolve));
     count = await new Promise<number>((resolve) => void server.getConnections((_error, now) => resolve(now)));
   }
+}
+
+/** Resolves when so many requests more have come. */
+function requests(backscroll: Backscroll, wanted: number): Promise<void> {
+  let seen = 0;
+  return new Promise((resolve) => {
+    backscroll.app.http.server.on('request', () => void (++seen === wanted && resolve()));
+  });
 }
