@@ -3,7 +3,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 import type { Query } from '../../src/timeline/query.ts';
-import type { TimestampQuery, Upstream, UpstreamAnswer, ConversationId } from '../../src/upstream/upstream.ts';
+import type { ConversationId, ReadOptions, TimestampQuery, Upstream, UpstreamAnswer } from '../../src/upstream/upstream.ts';
 import type { ReadReason } from '../../src/cache/observer.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import type { World } from './world.ts';
@@ -50,7 +50,18 @@ export class CountingUpstream implements Upstream {
     this.#reason = reason;
   }
 
-  async read({ conversationId }: ConversationId, query: Query | TimestampQuery): Promise<UpstreamAnswer> {
+  read(
+    conversation: ConversationId,
+    query: Query | TimestampQuery,
+    _signal?: AbortSignal,
+    options?: ReadOptions,
+  ): Promise<UpstreamAnswer> {
+    const answer = this.#answer(conversation, query);
+    options?.onTurn?.(answer);
+    return answer;
+  }
+
+  async #answer({ conversationId }: ConversationId, query: Query | TimestampQuery): Promise<UpstreamAnswer> {
     if (query.mode === 'before_timestamp') throw new Error('nobody in the trace asks by timestamp');
     const cause = causeOf(this.#reason, asking.getStore() ?? query.mode);
     this.#reason = 'forward';

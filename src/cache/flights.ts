@@ -37,6 +37,10 @@ export class Flights<T> {
     return this.#current.size + this.#next.size;
   }
 
+  has(key: string): boolean {
+    return this.#current.has(key);
+  }
+
   /**
    * Joins the read under this key or sends it. `shared` is true for all but the caller that caused it.
    * @param asOf join only reads sent at or after this moment (ms).

@@ -7,7 +7,7 @@ import { historyLifetime } from '../timeline/freshness.ts';
 import type { SeenIds } from '../timeline/frontier.ts';
 import { sawId, vouchedFrontier } from '../timeline/frontier.ts';
 import type { PlanContext, Walk } from '../timeline/plan.ts';
-import { nextWalk, planSeal } from '../timeline/plan.ts';
+import { nextWalk, planSeal, restFromSeals } from '../timeline/plan.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import { queryKey } from '../timeline/query.ts';
@@ -42,8 +42,8 @@ export interface ReadOptions {
   readonly reason: ReadReason;
   /** Who waits for it: reads behind answers give way to callers. */
   readonly priority: ReadPriority;
-  /** Called when it has its turn at Chatwoot; at once where it is one that is under way already. */
-  readonly onTurn?: (() => void) | undefined;
+  /** Called when it has its turn at Chatwoot, with the exchange that begins, and again for each attempt. */
+  readonly onTurn?: ((exchange: Promise<unknown>) => void) | undefined;
   /** Join only a read sent at or after this moment, ms. */
   readonly asOf?: number | undefined;
   /** Aborts when the one who wants it has gone. */
@@ -87,9 +87,9 @@ export class Library {
     return this.#store.get(conversation);
   }
 
-  /** Notes how a conversation is being read. */
+  /** Notes how a conversation of which something is known is being read. */
   setWalk(conversation: ConversationId, walk: Walk): void {
-    this.#store.set(conversation, { ...this.#store.get(conversation), walk });
+    if (this.#store.has(conversation)) this.#store.set(conversation, { ...this.#store.get(conversation), walk });
   }
 
   /** Whether this conversation is answered by exact query only. */
@@ -120,17 +120,20 @@ export class Library {
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason);
       try {
-        const answer = await this.#options.upstream.read(conversation, query, abort, { priority, onTurn: () => onTurn?.() });
+        const answer = await this.#options.upstream.read(conversation, query, abort, {
+          priority,
+          ...(onTurn === undefined ? {} : { onTurn }),
+        });
         return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight) };
       } catch (error) {
         this.#heed(conversation, error, flight);
         throw error;
       }
     };
-    const key = `${conversationKey(conversation)} ${queryKey(query)}`;
-    const joined = this.#flights.join(key, send, { ...(asOf === undefined ? {} : { asOf }), signal });
-    if (joined.shared) onTurn?.();
-    return joined;
+    // Reads behind answers join callers' reads, and never the other way round: they may wait for long.
+    const forCallers = `${conversationKey(conversation)} ${queryKey(query)}`;
+    const key = priority === 'behind' && !this.#flights.has(forCallers) ? `${forCallers} behind` : forCallers;
+    return this.#flights.join(key, send, { ...(asOf === undefined ? {} : { asOf }), signal });
   }
 
   /** The next read that seals history for readers like the one who asked `query`, or null when none is due. */
@@ -139,23 +142,24 @@ export class Library {
     return planSeal(timeline, query, walk, this.planContext);
   }
 
-  /** Reads what `nextSeal` says. The size of the next such read follows upstream's pace; after a failure it is smaller too. */
+  /**
+   * Reads what `nextSeal` says. The size of the next such read follows upstream's pace. After one that is too much for upstream,
+   * or from which nothing is learnt, there is none for a while.
+   */
   async seal(conversation: ConversationId, query: Query, options: Omit<ReadOptions, 'reason'>): Promise<void> {
     let sentAt = this.now;
-    const onTurn = (): void => {
+    const onTurn = (exchange: Promise<unknown>): void => {
       sentAt = this.now;
-      options.onTurn?.();
+      options.onTurn?.(exchange);
     };
     const { result, shared } = this.read(conversation, query, { ...options, onTurn, reason: 'seal' });
-    const pace = (tookMs: number): void => {
-      if (shared || query.mode !== 'between') return;
-      this.setWalk(conversation, nextWalk(this.#store.get(conversation).walk, tookMs));
-    };
     try {
-      await result;
-      pace(this.now - sentAt);
+      const { stored } = await result;
+      const { walk } = this.#store.get(conversation);
+      if (!stored) this.setWalk(conversation, restFromSeals(walk, this.now));
+      else if (!shared && query.mode === 'between') this.setWalk(conversation, nextWalk(walk, this.now - sentAt));
     } catch (error) {
-      if (options.signal?.aborted !== true) pace(Infinity);
+      if (isTooLarge(error)) this.setWalk(conversation, restFromSeals(this.#store.get(conversation).walk, this.now));
       throw error;
     }
   }
@@ -207,6 +211,13 @@ export class Library {
     this.#store.delete(conversation);
   }
 }
+
+/** Whether a large read failed in a way that a smaller one may not. */
+export function isTooLarge(error: unknown): boolean {
+  return error instanceof BackscrollError && TOO_LARGE.has(error.code);
+}
+
+const TOO_LARGE: ReadonlySet<string> = new Set(['upstream_error', 'upstream_invalid', 'upstream_timeout']);
 
 /** A test for the keys of `conversationKey`. */
 function extentTest({ accountId, conversationId }: Extent): (key: string) => boolean {

@@ -29,6 +29,10 @@ export class MemoryStore {
     return this.#entries.get(conversationKey(conversation)) ?? NO_KNOWLEDGE;
   }
 
+  has(conversation: ConversationId): boolean {
+    return this.#entries.has(conversationKey(conversation));
+  }
+
   set(conversation: ConversationId, knowledge: Knowledge): void {
     this.#entries.set(conversationKey(conversation), knowledge);
   }

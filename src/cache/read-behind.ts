@@ -155,19 +155,23 @@ export class ReadBehind {
     );
   }
 
-  /** Callers may wait for the read from its turn on. */
-  async #tracked(conversation: ConversationId, read: (onTurn: () => void) => Promise<unknown>): Promise<void> {
+  /** Callers may wait for the read while Chatwoot answers it, until it is learnt; not while it waits, be it to be sent again. */
+  async #tracked(
+    conversation: ConversationId,
+    read: (onTurn: (exchange: Promise<unknown>) => void) => Promise<unknown>,
+  ): Promise<void> {
     const key = conversationKey(conversation);
-    const done = Promise.resolve().then(() => read(() => this.#reading.set(key, ended)));
-    const ended = done.then(
-      () => undefined,
-      () => undefined,
+    const leave = (): void => void this.#reading.delete(key);
+    const done = Promise.resolve().then(() =>
+      read((exchange) => {
+        this.#reading.set(
+          key,
+          exchange.then(() => ended, leave),
+        );
+      }),
     );
-    try {
-      await done;
-    } finally {
-      this.#reading.delete(key);
-    }
+    const ended = done.then(leave, leave);
+    await done;
   }
 }
 

@@ -9,7 +9,7 @@ import { startDeadline } from '../upstream/deadline.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from './abortable.ts';
 import type { Extent, LibraryOptions } from './library.ts';
-import { Library } from './library.ts';
+import { isTooLarge, Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
 
@@ -54,8 +54,8 @@ const STALE_IF: ReadonlySet<string> = new Set([
   'overloaded',
 ]);
 
-/** Failures of a large read that a smaller one may not meet. */
-const TOO_LARGE: ReadonlySet<string> = new Set(['upstream_error', 'upstream_invalid', 'upstream_timeout']);
+/** Of the time that a caller has, what may have gone before its page is forwarded rather than more of its surroundings read. */
+const SEAL_SHARE = 1 / 3;
 
 const ANSWER_TIMEOUT_MS = 15_000;
 
@@ -95,7 +95,7 @@ export class ReadThrough {
       }
       gap = found;
     }
-    const deadline = startDeadline(this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS, demand.signal?.());
+    const deadline = startDeadline(this.#answerTimeoutMs, demand.signal?.());
     try {
       return await this.#read(conversation, query, demand, gap, asOf, deadline.signal);
     } catch (error) {
@@ -106,6 +106,10 @@ export class ReadThrough {
     } finally {
       deadline.clear();
     }
+  }
+
+  get #answerTimeoutMs(): number {
+    return this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
   }
 
   /** Forgets what is known; what is being read is not kept. @returns how many conversations were known. */
@@ -181,15 +185,16 @@ export class ReadThrough {
     return found.proved ? found : null;
   }
 
-  /** Seals until the query is proved. Null where it is not to be, or where so large a read fails: a page may not. */
+  /** Seals until the query is proved. Null where it is not to be, where it takes long, or where so large a read fails: a page may not. */
   async #seal(conversation: ConversationId, query: Query, asOf: AsOf, signal: AbortSignal): Promise<Proof | null> {
-    for (let reads = 0; reads < SEAL_READS_MAX; reads++) {
+    const until = this.#library.now + SEAL_SHARE * this.#answerTimeoutMs;
+    for (let reads = 0; reads < SEAL_READS_MAX && this.#library.now <= until; reads++) {
       const read = this.#library.nextSeal(conversation, query);
       if (read === null) return null;
       try {
         await this.#library.seal(conversation, read, { priority: 'caller', asOf, signal });
       } catch (error) {
-        if (signal.aborted || !(error instanceof BackscrollError) || !TOO_LARGE.has(error.code)) throw error;
+        if (signal.aborted || !isTooLarge(error)) throw error;
         this.#options.observer.behindFailed(error);
         return null;
       }

@@ -39,8 +39,8 @@ export function metaLifetime(freshness: Freshness, newestPage: boolean): Lifetim
 }
 
 /**
- * A settled row on the newest page, written `rowAgeMs` ago. What was just said is edited soon or not at all, so it is read again
- * soon, and the older it is the later: after a tenth of its age (RFC 9111 4.2.2), never later than history is.
+ * A settled row on the newest page, read when it was `rowAgeMs` old. What was just said is edited soon or not at all, so it is
+ * read again soon, and the older it is the later: after a tenth of that age (RFC 9111 4.2.2), never later than history is.
  */
 export function newestRowLifetime(freshness: Freshness, rowAgeMs: number): Lifetime {
   const leastMs = META_REFRESH_TIMES * freshness.metaMaxAgeMs;

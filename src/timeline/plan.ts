@@ -15,6 +15,8 @@ export interface Walk {
   readonly historyReads: number;
   /** Rows that the next read-ahead aims at. */
   readonly windowRows: number;
+  /** No seals before this moment, ms. */
+  readonly sealsFrom: number;
   /** When history past its freshness was first shown, ms; null since it was last refreshed. */
   readonly staleSince: number | null;
 }
@@ -22,7 +24,7 @@ export interface Walk {
 /** Forwarded history pages after which the next one that is missing is answered by sealing. */
 export const SEAL_AFTER_READS = 1;
 
-export const FIRST_WALK: Walk = { historyReads: 0, windowRows: 200, staleSince: null };
+export const FIRST_WALK: Walk = { historyReads: 0, windowRows: 200, sealsFrom: -Infinity, staleSince: null };
 
 /** Well below the finder's limit of 1,000: a window that comes back full proves much less than one that does not. */
 const WINDOW_ROWS_MAX = 800;
@@ -37,6 +39,14 @@ const SLOW_READ_MS = 1000;
 export function nextWalk(walk: Walk, tookMs: number): Walk {
   const rows = tookMs > SLOW_READ_MS ? walk.windowRows / 2 : walk.windowRows * WINDOW_GROWTH;
   return { ...walk, windowRows: Math.round(Math.min(WINDOW_ROWS_MAX, Math.max(WINDOW_ROWS_MIN, rows))) };
+}
+
+/** For so long a conversation is read page by page after a read-ahead was too much for Chatwoot. */
+const REST_MS = 60_000;
+
+/** The walk after a read-ahead that failed, at `now` in ms: smaller, and not at once. */
+export function restFromSeals(walk: Walk, now: number): Walk {
+  return { ...nextWalk(walk, Infinity), sealsFrom: now + REST_MS };
 }
 
 export interface PlanContext {
@@ -99,7 +109,7 @@ function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: 
   let at = previousInRange(index, timeline.rows.length - 1, everything);
   for (let count = 0; at >= 0 && count < PAGE_LIMIT.latest; count++) {
     const row = timeline.rows[at]!;
-    const { usableMs } = newestRowLifetime(freshness, now - row.createdAt * 1000);
+    const { usableMs } = newestRowLifetime(freshness, row.readAt - row.createdAt * 1000);
     if (asOf !== undefined || now - row.readAt > usableMs) lowestDue = Math.min(lowestDue, row.id);
     at = previousInRange(index, at - 1, everything);
   }
@@ -135,7 +145,7 @@ export function settledTop(timeline: Timeline): number {
  * or by reaching the conversation's start.
  */
 export function planSeal(timeline: Timeline, query: Query, walk: Walk, { now, freshness }: PlanContext): Query | null {
-  if (timeline.rows.length === 0 || query.mode === 'latest') return null;
+  if (timeline.rows.length === 0 || query.mode === 'latest' || now < walk.sealsFrom) return null;
   const isWalk = walk.historyReads >= SEAL_AFTER_READS;
   if (query.mode === 'after') return isWalk ? planSealForward(timeline, query.after + 1) : null;
   const sealed = sealedRanges(timeline, now, freshness);
@@ -143,7 +153,10 @@ export function planSeal(timeline: Timeline, query: Query, walk: Walk, { now, fr
   const at = Math.min(query.before, top) - 1;
   const around = sealed.find((range) => range.hi > at);
   if (around === undefined || around.lo > at) {
-    const gap = { lo: sealed.findLast((range) => range.hi <= at)?.hi ?? 0, hi: around?.lo ?? top };
+    const end = around?.lo ?? top;
+    // From the reader on, where it has jumped far into what is not known.
+    const isFarDown = query.before < end && rowsIn(timeline, { lo: query.before, hi: end }) > walk.windowRows;
+    const gap = { lo: sealed.findLast((range) => range.hi <= at)?.hi ?? 0, hi: isFarDown ? query.before : end };
     if (gap.lo >= gap.hi || (!isWalk && rowsIn(timeline, gap) > START_IN_REACH_ROWS / 2)) return null;
     return windowIn(timeline, gap, walk);
   }

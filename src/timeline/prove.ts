@@ -8,7 +8,7 @@ import type { IdRange, Query } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Envelope, Row } from './reading.ts';
 import type { Statement } from './statement.ts';
-import type { Timeline } from './timeline.ts';
+import type { KnownRow, Timeline } from './timeline.ts';
 import { compareToRow, hasSeam, orderIsKnown } from './timeline.ts';
 
 export interface ProveContext {
@@ -92,7 +92,9 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
 
   const settledBelow = newestPage ? durableTop(timeline, query.publicOnly) : Infinity;
   const historyLife = historyLifetime(freshness);
-  const settledLife = newestPage ? (row: Row) => newestRowLifetime(freshness, now - row.createdAt * 1000) : () => historyLife;
+  const settledLife = newestPage
+    ? (row: KnownRow) => newestRowLifetime(freshness, row.readAt - row.createdAt * 1000)
+    : () => historyLife;
   const rows: Row[] = [];
   for (const position of page.positions) {
     const row = timeline.rows[position]!;

@@ -132,10 +132,11 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
       const attempt = async (failure: BackscrollError | undefined) => {
         const refused = refusal(key);
         if (refused !== null) throw refused;
-        const send = async () => {
-          onTurn?.();
+        const send = () => {
           if (failure !== undefined) onEvent({ kind: 'retried', failure: failure.code, priority });
-          return upstream.read(conversation, query, signal, { priority });
+          const answer = upstream.read(conversation, query, signal, { priority });
+          onTurn?.(answer);
+          return answer;
         };
         return line.run({ key, priority, again: failure !== undefined, signal, turnBy }, () =>
           breaker.run({ key, hasTime: leftMs() >= timeoutMs * TELLING_SHARE, caller }, () => exchange(send)),

@@ -28,8 +28,8 @@ export type ReadPriority = 'caller' | 'behind';
 
 export interface ReadOptions {
   readonly priority: ReadPriority;
-  /** Called when it has its turn: from then on it takes no longer than Chatwoot does. */
-  readonly onTurn?: () => void;
+  /** Called when it has its turn, with the exchange that begins: it takes no longer than Chatwoot does. Again for each attempt. */
+  readonly onTurn?: (exchange: Promise<unknown>) => void;
 }
 
 export interface Upstream {

@@ -36,7 +36,7 @@ test('a caller is answered while a read behind answers of its conversation waits
 });
 
 test('a page is answered though a read of all that it may follow from is too large', async () => {
-  const { backscroll, chatwoot } = await startHouse({ env: { UPSTREAM_BODY_MAX: '64kb' } });
+  const { backscroll, chatwoot, clock } = await startHouse({ env: { UPSTREAM_BODY_MAX: '64kb' } });
   await backscroll.get(messagesOf(1));
   for (const fromTop of [19, 100, 200, 300]) {
     const page = pageBelow(chatwoot, 1, fromTop);
@@ -46,7 +46,42 @@ test('a page is answered though a read of all that it may follow from is too lar
     expect(answer.body.toString()).toBe(chatwoot.table.body(1, 1, { before: Number(/\d+$/.exec(page)![0]) }));
   }
   expect(await backscroll.metrics()).toMatch(/^backscroll_behind_failures_total [1-9]/m);
-  // No page is as large as a window: all of these failed, and the last of them were smaller.
-  const windows = chatwoot.log.requests.filter(({ search }) => search.includes('after='));
-  expect(windows.length).toBeGreaterThan(2);
+  // None but the first was tried before a minute has passed, and then a smaller one.
+  const windows = (): number[][] =>
+    chatwoot.log.requests.flatMap(({ search }) => {
+      const [, after, before] = /after=(\d+)&before=(\d+)/.exec(search) ?? [];
+      return before === undefined ? [] : [[Number(after), Number(before)]];
+    });
+  expect(windows()).toHaveLength(1);
+  clock.advance(61_000);
+  expect((await backscroll.get(pageBelow(chatwoot, 1, 250))).status).toBe(200);
+  const [[from, to], [later, end]] = windows() as [[number, number], [number, number]];
+  expect(end - later).toBeLessThan((to - from) * 0.8);
+});
+
+test('a page is answered while another reads ahead of it and has to wait to be sent again', async () => {
+  const { backscroll, chatwoot, clock } = await startHouse({ env: { UPSTREAM_TIMEOUT: '60s' } });
+  const page = await knowTwoPages(backscroll, chatwoot, 1);
+  clock.advance(12_000);
+  let failed = 0;
+  chatwoot.fault = () => (failed++ === 0 ? { kind: 'status', status: 503, headers: { 'retry-after': '40' } } : undefined);
+  expect((await backscroll.get(page)).headers['cache-status']).toMatch(/hit/);
+  await chatwoot.awaitRequest(() => failed > 0);
+  expect((await backscroll.get(pageBelow(chatwoot, 1, 200))).status).toBe(200);
+});
+
+test('a walker does not wait for its own read-ahead while that waits for its turn', async () => {
+  const { backscroll, chatwoot, clock } = await startHouse({ env: { UPSTREAM_CONNECTIONS: '2', UPSTREAM_TIMEOUT: '60s' } });
+  const first = await knowTwoPages(backscroll, chatwoot, 2);
+  clock.advance(12_000);
+  await knowTwoPages(backscroll, chatwoot, 1);
+  // The one connection for reads behind answers is taken.
+  const gate = chatwoot.hold();
+  await backscroll.get(first);
+  await gate.arrived;
+  for (let fromTop = 39; fromTop < 400; fromTop += 20) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other, as a walk is
+    expect((await backscroll.get(pageBelow(chatwoot, 1, fromTop))).status).toBe(200);
+  }
+  gate.release();
 });

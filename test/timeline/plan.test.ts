@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { learn } from '../../src/timeline/learn.ts';
 import type { Freshness } from '../../src/timeline/freshness.ts';
-import { FIRST_WALK, nextWalk, planFill, planRefresh, planSeal } from '../../src/timeline/plan.ts';
+import { FIRST_WALK, nextWalk, planFill, planRefresh, planSeal, restFromSeals } from '../../src/timeline/plan.ts';
 import { highestId, prove } from '../../src/timeline/prove.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from '../../src/timeline/query.ts';
@@ -211,6 +211,25 @@ describe('sealing', () => {
     for (const query of [before(300), before(100), after(90)]) {
       expect(planSeal(timeline, query, walk, moment(100))).toBeNull();
     }
+  });
+
+  test('begins at a reader who has jumped far down, and ends with the page proved', () => {
+    const upstream = new Upstream(3_500, 3);
+    const id = upstream.ids[500]!;
+    const start = upstream.tell(EMPTY_TIMELINE, [latest]);
+    const { timeline, reads } = seals(upstream, start, before(id));
+    expect(reads[0]).toMatchObject({ mode: 'between', before: id });
+    expect(answer(timeline, before(id), { later: 100 })).toEqual(upstream.ids.slice(480, 500));
+    expect(upstream.reads).toBeLessThan(8);
+  });
+
+  test('rests for a minute after a read that was too much', () => {
+    const upstream = new Upstream(300, 3);
+    const timeline = upstream.tell(EMPTY_TIMELINE, [latest]);
+    const walk = restFromSeals({ ...FIRST_WALK, historyReads: 5 }, NOW);
+    expect(walk.windowRows).toBe(FIRST_WALK.windowRows / 2);
+    expect(planSeal(timeline, before(600), walk, moment(59_999))).toBeNull();
+    expect(planSeal(timeline, before(600), walk, moment(60_000))).not.toBeNull();
   });
 
   test('a slow read makes the next window smaller, a quick one larger, within bounds', () => {
