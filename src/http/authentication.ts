@@ -33,9 +33,9 @@ export function authentication({ clients, tokens }: AuthenticationOptions): (req
     const now = Date.now();
     const found = authenticate(request.raw.rawHeaders, clients(), now, tokens);
     const reader = found instanceof Promise ? await found.catch(failedToVerify) : found;
+    const ip = request.ip as string | undefined;
     // The caller has gone, and its address with it.
-    if (request.raw.socket.destroyed) throw unauthenticated();
-    const { ip } = request;
+    if (ip === undefined) throw unauthenticated();
     if (reader !== null && reader.clientName === ANONYMOUS.clientName) {
       // Nothing was tried.
       request.reader = reader;

@@ -26,6 +26,16 @@ function stopClock(at: string): void {
   onTestFinished(() => void vi.useRealTimers());
 }
 
+test('a caller whose connection was lost, and its address with it, is no fault of this server', async () => {
+  const { backscroll } = await startHouse({ clients: [{ name: 'crm', key: NEW }] });
+  backscroll.app.http.server.prependListener('request', ({ socket }) => {
+    Object.defineProperty(socket, 'remoteAddress', { value: undefined });
+  });
+  expect(await statusOf(backscroll, NEW)).toBe(401);
+  expect(await statusOf(backscroll, OLD)).toBe(401);
+  expect(backscroll.logs.filter((line) => line.includes('unexpected error'))).toEqual([]);
+});
+
 test('a key is a key, its hash is none', async () => {
   const { backscroll, chatwoot } = await startHouse({ clients: [{ name: 'crm', key: NEW }] });
   expect(await statusOf(backscroll, NEW)).toBe(200);
