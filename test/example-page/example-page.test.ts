@@ -270,12 +270,17 @@ describe.runIf(installed)('the example page', () => {
     [503, 'Messages cannot be loaded right now. Trying again in 4 s.'],
   ])('on %i it waits as long as Retry-After says, then goes on', async (status, sentence) => {
     let refusals = 0;
-    const { page } = await openPage(demo.pageUrl, (opened) =>
-      opened.route('**/api/**', (route) =>
+    const { page } = await openPage(demo.pageUrl, async (opened) => {
+      await opened.clock.install({ time: 0 });
+      await opened.clock.pauseAt(1000);
+      await opened.route('**/api/**', (route) =>
         refusals++ === 0 ? route.fulfill({ status, headers: { 'retry-after': '4' }, body: '{}' }) : route.continue(),
-      ),
-    );
+      );
+    });
     await page.getByText(sentence).waitFor();
+    await page.clock.runFor(3900);
+    expect(refusals).toBe(1);
+    await page.clock.runFor(200);
     await page.locator('.message').first().waitFor();
     expect(await page.locator('#status').textContent()).toBe('');
   });
