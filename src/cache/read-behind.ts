@@ -84,7 +84,7 @@ export class ReadBehind {
   /** Compares a sample of proved answers with upstream's own. */
   check(conversation: ConversationId, query: Query, proof: Proof): void {
     if (this.#library.isExact(conversation) || !this.#shadow.isDue()) return;
-    const tailFrom = settledTop(this.#library.get(conversation).timeline);
+    const tailFrom = settledTop(this.#library.get(conversation).timeline, query.publicOnly);
     this.#behind.offer(`${conversationKey(conversation)} shadow`, async (signal) => {
       const rowsOf = async (asked: Query): Promise<readonly Row[]> => {
         const { result } = this.#library.read(conversation, asked, {

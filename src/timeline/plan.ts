@@ -80,6 +80,7 @@ export function planFill(timeline: Timeline, query: Query, gap: Gap, context: Pl
   if (gap.lacks !== 'ids' || gap.ids.lo === 0) return null;
   const { lo, hi } = gap.ids;
   if (hi === Infinity) {
+    if (lo <= idRange(query).lo && endsOpen(timeline)) return null; // No better than the query itself.
     return countRows(timeline, gap.ids, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX
       ? { mode: 'after', after: lo - 1, publicOnly: false }
       : null;
@@ -97,7 +98,7 @@ type After = Extract<Query, { mode: 'after' }>;
 export function planWitness(timeline: Timeline, query: Query): Query | null {
   if (query.mode !== 'before' || query.before >= Number.MAX_SAFE_INTEGER) return null;
   const top = highestId(timeline);
-  if (top < 0 || top >= query.before || settledTop(timeline) <= top) return null;
+  if (top < 0 || top >= query.before || settledTop(timeline, query.publicOnly) <= top) return null;
   return { mode: 'between', after: top + 1, before: query.before + 1, publicOnly: false };
 }
 
@@ -130,9 +131,10 @@ function belowSteps(timeline: Timeline, ids: IdRange): number {
   return lo;
 }
 
-/** One above the highest id of which something is known for longer than the tail lasts. */
-export function settledTop(timeline: Timeline): number {
-  return timeline.statements.findLast((statement) => statement.standing !== 'transient')?.hi ?? 0;
+/** One above the highest id of which something is known for longer than the tail lasts: of all rows, or of public ones only. */
+export function settledTop(timeline: Timeline, publicOnly: boolean): number {
+  const statements = publicOnly ? timeline.publicStatements : timeline.statements;
+  return statements.findLast((statement) => statement.standing !== 'transient')?.hi ?? 0;
 }
 
 /**
@@ -149,7 +151,8 @@ export function planSeal(timeline: Timeline, query: Query, walk: Walk, { now, fr
   const isWalk = walk.historyReads >= SEAL_AFTER_READS;
   if (query.mode === 'after') return isWalk ? planSealForward(timeline, query.after + 1) : null;
   const sealed = sealedRanges(timeline, now, freshness);
-  const top = settledTop(timeline);
+  // What is settled is so for all rows, though a filtered reading tells of public ones only.
+  const top = settledTop(timeline, true);
   const at = Math.min(query.before, top) - 1;
   const around = sealed.find((range) => range.hi > at);
   if (around === undefined || around.lo > at) {
@@ -180,13 +183,18 @@ function sealedRanges(timeline: Timeline, now: number, freshness: Freshness): Id
   return ranges;
 }
 
-/** True if every unknown row below the range is older than the rows in it. */
+/** True if every row below the range that is not known surely is older than the rows in it. */
 function isBoundedBelow(timeline: Timeline, range: IdRange): boolean {
   const oldest = nextInRange(timeline.all, 0, range);
   const second = oldest < 0 ? -Infinity : timeline.rows[oldest]!.createdAt;
-  return timeline.statements.every(({ lo, unknown }) => {
-    return lo >= range.lo || unknown === null || (unknown.to !== null && unknown.to.createdAt <= second);
-  });
+  let reached = 0;
+  for (const { lo, hi, unknown } of timeline.statements) {
+    if (lo >= range.lo) break;
+    const isBounded = unknown === null || (unknown.to !== null && unknown.to.createdAt <= second);
+    if (lo > reached || !isBounded) return false;
+    reached = hi;
+  }
+  return reached >= range.lo;
 }
 
 /** The upper part of a gap, of about `windowRows` rows by what is known of it; all of it where it holds few. */
@@ -217,16 +225,30 @@ function newestRowsIn(timeline: Timeline, gap: IdRange, max: number): { lowest: 
   return { lowest, rows, rowsPerId: rows < 2 ? densityNear(timeline, gap.hi) : rows / (gap.hi - lowest) };
 }
 
+/** A walk towards the newest rows that has so many known ones before it needs no more yet. */
+const FORWARD_ROWS_MIN = 2 * PAGE_LIMIT.after;
+
 /** From the first id not known in full, to the end: `after` pages need all that could be older than their edge. */
 function planSealForward(timeline: Timeline, from: number): Query | null {
   let reached = from;
   for (const statement of timeline.statements) {
     if (statement.hi <= reached) continue;
-    if (statement.lo > reached || statement.unknown !== null) break;
+    if (statement.lo > reached) break;
+    if (statement.unknown !== null) {
+      const ahead = { lo: reached, hi: statement.hi };
+      const isFar = statement.unknown.from !== null && countRows(timeline, ahead, FORWARD_ROWS_MIN) >= FORWARD_ROWS_MIN;
+      if (isFar) return null;
+      break;
+    }
     reached = statement.hi;
   }
-  if (reached > highestId(timeline)) return null;
+  if (reached > highestId(timeline) && !endsOpen(timeline)) return null;
   return { mode: 'between', after: reached, before: Number.MAX_SAFE_INTEGER, publicOnly: false };
+}
+
+/** True if the last page read towards the newest rows was full: more may follow. */
+function endsOpen(timeline: Timeline): boolean {
+  return (timeline.publicStatements.at(-1)?.unknown?.from ?? null) !== null;
 }
 
 /**
