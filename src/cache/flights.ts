@@ -10,7 +10,7 @@ import { abortable } from './abortable.ts';
 
 export interface Flight<T> {
   readonly promise: Promise<T>;
-  /** When the read was sent, or null while it waits for the one before it. In ms of the engine's clock. */
+  /** When the read was sent, ms; null while it waits for the one before it, or for its turn. Whoever sends it says so. */
   sentAt: number | null;
   /** An invalidation came while it was under way: what it brings goes to its callers and is not stored. */
   invalidated: boolean;
@@ -21,17 +21,12 @@ interface Entry<T> extends Flight<T> {
   waiters: number;
 }
 
-/** Sends the read; `flight` tells when it was sent and whether its result may be stored. */
+/** Sends the read, tells `flight` when it did, and is told by it whether the result may be stored. */
 export type Send<T> = (signal: AbortSignal, flight: Flight<T>) => Promise<T>;
 
 export class Flights<T> {
   readonly #current = new Map<string, Entry<T>>();
   readonly #next = new Map<string, Entry<T>>();
-  readonly #now: () => number;
-
-  constructor(now: () => number) {
-    this.#now = now;
-  }
 
   get size(): number {
     return this.#current.size + this.#next.size;
@@ -87,7 +82,6 @@ export class Flights<T> {
       await previous;
       try {
         abort.signal.throwIfAborted();
-        entry.sentAt = this.#now();
         return await send(abort.signal, entry);
       } finally {
         this.#leave(key, entry);

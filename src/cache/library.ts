@@ -3,14 +3,14 @@
 
 import { BackscrollError } from '../errors.ts';
 import type { Freshness } from '../timeline/freshness.ts';
-import { historyLifetime } from '../timeline/freshness.ts';
+import { historyLifetime, metaLifetime, tailLifetime } from '../timeline/freshness.ts';
 import type { SeenIds } from '../timeline/frontier.ts';
 import { sawId, vouchedFrontier } from '../timeline/frontier.ts';
 import type { PlanContext, Walk } from '../timeline/plan.ts';
-import { nextWalk, planSeal, restFromSeals } from '../timeline/plan.ts';
+import { nextWalk, planSeal, restFromSeals, settledTop } from '../timeline/plan.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
-import { queryKey } from '../timeline/query.ts';
+import { idRange, queryKey } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
 import type { ConversationId, ReadPriority, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
 import type { Flight } from './flights.ts';
@@ -44,7 +44,7 @@ export interface ReadOptions {
   readonly priority: ReadPriority;
   /** Called when it has its turn at Chatwoot, with the exchange that begins, and again for each attempt. */
   readonly onTurn?: ((exchange: Promise<unknown>) => void) | undefined;
-  /** Join only a read sent at or after this moment, ms. */
+  /** Join only a read sent at or after this moment, ms. Default: one that is young enough to be shown. */
   readonly asOf?: number | undefined;
   /** Aborts when the one who wants it has gone. */
   readonly signal?: AbortSignal | undefined;
@@ -68,7 +68,7 @@ export class Library {
     this.#options = options;
     this.#mode = options.mode;
     this.#store = new MemoryStore(options.memoryBytesMax);
-    this.#flights = new Flights(options.now);
+    this.#flights = new Flights();
   }
 
   get now(): number {
@@ -116,13 +116,16 @@ export class Library {
 
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
   read(conversation: ConversationId, query: Query, options: ReadOptions): { result: Promise<Landed>; shared: boolean } {
-    const { reason, priority, onTurn, asOf, signal } = options;
+    const { reason, priority, onTurn, asOf = this.#oldestOfUse(conversation, query), signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason);
       try {
         const answer = await this.#options.upstream.read(conversation, query, abort, {
           priority,
-          ...(onTurn === undefined ? {} : { onTurn }),
+          onTurn: (exchange) => {
+            flight.sentAt = this.now;
+            onTurn?.(exchange);
+          },
         });
         return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight) };
       } catch (error) {
@@ -133,7 +136,14 @@ export class Library {
     // Reads behind answers join callers' reads, and never the other way round: they may wait for long.
     const forCallers = `${conversationKey(conversation)} ${queryKey(query)}`;
     const key = priority === 'behind' && !this.#flights.has(forCallers) ? `${forCallers} behind` : forCallers;
-    return this.#flights.join(key, send, { ...(asOf === undefined ? {} : { asOf }), signal });
+    return this.#flights.join(key, send, { asOf, signal });
+  }
+
+  /** When a read must have been sent, ms, so that a page with this query may still be shown: time under way counts (RFC 9111 4.2.3). */
+  #oldestOfUse(conversation: ConversationId, query: Query): number {
+    const { freshness } = this.#options;
+    const top = settledTop(this.#store.get(conversation).timeline, query.publicOnly);
+    return this.now - (idRange(query).hi > top ? tailLifetime(freshness) : metaLifetime(freshness, false)).usableMs;
   }
 
   /** The next read that seals history for readers like the one who asked `query`, or null when none is due. */

@@ -17,12 +17,13 @@ interface Sent {
 /** Flights of one key, `k`, and the reads that they sent. */
 function house() {
   const clock = testClock(1000);
-  const flights = new Flights<string>(clock.now);
+  const flights = new Flights<string>();
   const sent: Sent[] = [];
   const events = new EventEmitter();
   const send: Send<string> = async (signal, flight) =>
     new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason as Error));
+      flight.sentAt = clock.now();
       sent.push({ signal, flight, land: resolve, fail: reject });
       events.emit('sent');
     });
@@ -84,8 +85,23 @@ describe('sharing', () => {
     expect(await next.result).toBe('up');
   });
 
+  test('a read that waits for its turn is joined by all, and what comes before it is sent does not concern it', async () => {
+    const { clock, flights, join, nth } = house();
+    join();
+    const read = await nth(1);
+    read.flight.sentAt = null;
+    clock.advance(5);
+    flights.invalidate(() => true);
+    expect(join({ asOf: clock.now() }).shared).toBe(true);
+    expect(read.flight.invalidated).toBe(false);
+    read.flight.sentAt = clock.now();
+    flights.invalidate(() => true);
+    expect(read.flight.invalidated).toBe(true);
+    read.land('page');
+  });
+
   test('a send that throws at once is a failure like any other', async () => {
-    const flights = new Flights<string>(() => 0);
+    const flights = new Flights<string>();
     const { result } = flights.join('k', () => {
       throw new Error('at once');
     });

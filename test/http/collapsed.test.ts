@@ -204,3 +204,38 @@ async function untilNothingIsInFlight(backscroll: Backscroll): Promise<void> {
 async function turn(): Promise<void> {
   return new Promise((resolve) => void setImmediate(resolve));
 }
+
+test('who comes while a read has been under way for longer than the newest page may be old shares the next', async () => {
+  const { backscroll, chatwoot, clock } = await startHouse();
+  const gate = chatwoot.hold('after-read');
+  const early = backscroll.get(messagesOf(1));
+  await gate.arrived;
+  const { id } = chatwoot.table.insert({ accountId: 1, conversationId: 1, content: 'written while it was read' });
+  clock.advance(1001);
+  const arrived = arrivals(backscroll).count(2);
+  const late = [backscroll.get(messagesOf(1)), backscroll.get(messagesOf(1))];
+  await arrived;
+  gate.release();
+  expect((await early).body.toString()).not.toContain('written while it was read');
+  for (const answer of await Promise.all(late)) {
+    expect(answer.headers['age']).toBe('0');
+    expect(answer.body.toString()).toContain(`"id":${id}`);
+  }
+  expect(readsOf(chatwoot)).toHaveLength(2);
+});
+
+test('who comes for a page of settled rows shares the read that is under way, however long', async () => {
+  const { backscroll, chatwoot, clock } = await startHouse();
+  await backscroll.get(messagesOf(1));
+  const gate = chatwoot.hold('after-read');
+  const early = backscroll.get(messagesOf(1, '?before=1200'));
+  await gate.arrived;
+  clock.advance(5000);
+  const arrived = arrivals(backscroll).count(1);
+  const late = backscroll.get(messagesOf(1, '?before=1200'));
+  await arrived;
+  gate.release();
+  expect((await late).headers['age']).toBe('5');
+  expect((await late).body).toEqual((await early).body);
+  expect(readsOf(chatwoot)).toHaveLength(2);
+});
