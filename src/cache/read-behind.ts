@@ -97,7 +97,7 @@ export class ReadBehind {
         return answer.kind === 'reading' ? answer.reading.rows : answer.answer.rows;
       };
       const isThere = async (id: number): Promise<boolean> => {
-        const rows = await rowsOf({ mode: 'between', after: id, before: id + 1, publicOnly: false });
+        const rows = await rowsOf({ mode: 'between', after: id, before: id + 1, publicOnly: query.publicOnly });
         return rows.length > 0;
       };
       const read = await rowsOf(query);

@@ -10,6 +10,9 @@ import type { Row } from '../timeline/reading.ts';
 /** Differences in one process after which proofs are given up. */
 const DIFFERENCES_MAX = 3;
 
+/** Of the rows of a page that are gone, so many are asked for. */
+const GONE_ASKED_MAX = 5;
+
 export interface ShadowOptions {
   /** Share of proved answers that are checked, 0 to 1. */
   readonly rate: number;
@@ -50,8 +53,16 @@ export class Shadow {
     const confirmed =
       comparison.kind === 'same' ||
       comparison.kind === 'explained' ||
-      (comparison.kind === 'deleted' && !(await isThere(comparison.gone[0]!)));
+      (comparison.kind === 'deleted' && !(await isAnyThere(comparison.gone, isThere)));
     if (!confirmed) this.#differences++;
     return confirmed;
   }
+}
+
+async function isAnyThere(ids: readonly MessageId[], isThere: (id: MessageId) => Promise<boolean>): Promise<boolean> {
+  for (const id of ids.slice(0, GONE_ASKED_MAX)) {
+    // oxlint-disable-next-line no-await-in-loop -- behind an answer, and seldom
+    if (await isThere(id)) return true;
+  }
+  return false;
 }
