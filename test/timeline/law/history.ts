@@ -9,10 +9,11 @@ import type { sawId, vouchedFrontier } from '../../../src/timeline/frontier.ts';
 import type { learn } from '../../../src/timeline/learn.ts';
 import type { prove } from '../../../src/timeline/prove.ts';
 import type { Query } from '../../../src/timeline/query.ts';
+import { takesNewest } from '../../../src/timeline/query.ts';
 import type { Reading } from '../../../src/timeline/reading.ts';
 import type { Timeline } from '../../../src/timeline/timeline.ts';
 import type { ModelRow } from './model.ts';
-import { find, isVisible, whyNotPermitted } from './model.ts';
+import { find, isVisible, matches, whyNotPermitted } from './model.ts';
 
 /** The functions under test; mutation tests hand in broken ones. */
 export interface Subject {
@@ -25,8 +26,11 @@ export interface Subject {
 }
 
 export interface Rules {
-  /** Whether rows may carry a created_at from before they were written. */
-  readonly backDating: boolean;
+  /**
+   * Whether rows may carry a created_at from before they were written. `guarded`: by more than a second only, and each right
+   * after a plain public row, which shows it up.
+   */
+  readonly backDating: boolean | 'guarded';
   /** Whether ids may be handed out before their rows are committed. */
   readonly lateCommits: boolean;
   /** Shortest time from an id's handing out to its late commit, ms. */
@@ -34,6 +38,12 @@ export interface Rules {
   /** Longest time from an id's handing out to its commit, ms. Beyond `settleMs` the law may break until it is healed. */
   readonly commitDelayMaxMs: number;
   readonly freshness: Freshness;
+  /**
+   * How histories begin, beside rows of all ages. `under-back-dated`: a late row, then a back-dated one, and what shows both
+   * is read. `under-vouched`: a late row, then SETTLE goes by, and what does not show it is read. `overtaken`: a reading from
+   * before a deletion is learnt after one from after it. Default: in no special way.
+   */
+  readonly opening?: 'under-back-dated' | 'under-vouched' | 'overtaken' | undefined;
 }
 
 /** Small pages, so that short histories fill them. */
@@ -66,6 +76,13 @@ export type Excuse = (row: ModelRow, world: World) => boolean;
  */
 export const underBackDated: Excuse = (row, { now, backDated }) =>
   now - row.versions[0]! <= 2 * FRESHNESS.settleMs && [...backDated].some((id) => id > row.id);
+
+/** A row that was committed later than SETTLE: until a reading shows it, all is forgotten, or what says otherwise is too old. */
+export const beyondSettle: Excuse = (row, world) => {
+  const { committedAt } = row;
+  if (committedAt === null || committedAt - row.versions[0]! <= FRESHNESS.settleMs || world.wasShown(row)) return false;
+  return committedAt > world.knownSince && world.now - committedAt <= 2 * FRESHNESS.historyMaxAgeMs;
+};
 
 export class LawBroken extends Error {}
 
@@ -100,10 +117,20 @@ export class World {
 
   /** Rows whose created_at lies before that of a lower id of this conversation, or far before they were written. */
   backDated = new Set<number>();
+  /** All that is known was read at this moment or later, ms. */
+  knownSince = START_MS;
+  /** Rows that readings have shown, and rows that they have shown to be gone, as far as it has not been forgotten. */
+  readonly #shown = new Set<ModelRow>();
+  readonly #gone = new Set<ModelRow>();
+
+  /** True if a reading has shown the row, and that has not been forgotten. */
+  wasShown(row: ModelRow): boolean {
+    return this.#shown.has(row);
+  }
 
   write(wanted: number, argument: number): void {
-    const refused = (wanted === 4 && !this.#rules.lateCommits) || (wanted !== 0 && wanted !== 4 && !this.#rules.backDating);
-    const kind = refused ? 0 : wanted;
+    const kind = this.#permitted(wanted);
+    if (kind === 1 && this.#rules.backDating === 'guarded') this.write(0, 0);
     const us = this.#createdAt(kind, argument);
     const row: ModelRow = {
       id: this.#nextId++,
@@ -118,6 +145,12 @@ export class World {
     if (kind === 4)
       this.#open.push({ row, due: this.now + commitDelayMinMs + ((argument * 7919) % (commitDelayMaxMs - commitDelayMinMs)) });
     else row.committedAt = this.now;
+  }
+
+  #permitted(kind: number): number {
+    const { lateCommits, backDating } = this.#rules;
+    if (kind === 4) return lateCommits ? 4 : 0;
+    return backDating === true || (backDating === 'guarded' && kind === 1) ? kind : 0;
   }
 
   #createdAt(kind: number, argument: number): number {
@@ -158,7 +191,7 @@ export class World {
   }
 
   stepUpstreamClock(argument: number): void {
-    if (!this.#rules.backDating) return; // A clock that steps back is back-dating by another name.
+    if (this.#rules.backDating !== true) return; // A clock that steps back is back-dating by another name.
     this.#clockOffsetMs = ((argument % 5) - 2) * 700;
   }
 
@@ -170,6 +203,13 @@ export class World {
 
   evict(): void {
     this.timeline = this.#subject.EMPTY_TIMELINE;
+    this.#forgot(this.now);
+  }
+
+  #forgot(since: number): void {
+    this.knownSince = since;
+    this.#shown.clear();
+    this.#gone.clear();
   }
 
   restart(): void {
@@ -225,8 +265,28 @@ export class World {
     const vouched = this.#subject.vouchedFrontier(this.#seen, reading.askedAt, settleMs);
     const context = { vouched, settleMs, expiredBefore: reading.askedAt - 2 * historyMaxAgeMs };
     const { timeline, outcome } = this.#subject.learn(this.timeline, reading, context);
-    if (outcome === 'contradiction') this.tally.contradictions++;
+    if (outcome === 'contradiction') {
+      this.tally.contradictions++;
+      this.#forgot(reading.askedAt);
+    }
     this.timeline = timeline;
+    if (outcome === 'learnt') this.knownSince = Math.min(this.knownSince, reading.askedAt);
+    if (outcome === 'learnt' || outcome === 'contradiction') this.#note(reading);
+  }
+
+  /** What a reading tells of rows: those that it shows, and those that it would show if they still were there. */
+  #note({ query, rows, askedAt }: Reading): void {
+    const shown = new Set(rows.map(({ id }) => id));
+    const limit = this.#subject.PAGE_LIMIT[query.mode];
+    const edge = rows.length < limit ? undefined : takesNewest(query) ? rows[0]! : rows.at(-1)!;
+    for (const row of this.rows) {
+      if (shown.has(row.id)) this.#shown.add(row);
+      if (row.deletedAt === null || row.deletedAt >= askedAt || !matches(row, query)) continue;
+      // Within the second of the edge nothing is sure.
+      const second = Math.floor(row.us / 1e6);
+      const isInside = edge === undefined || (takesNewest(query) ? second > edge.createdAt : second < edge.createdAt);
+      if (isInside) this.#gone.add(row);
+    }
   }
 
   /** The law for one query. */
@@ -244,7 +304,7 @@ export class World {
     const oldestMs = 2 * freshness.historyMaxAgeMs;
     const rows = this.rows.filter((row) => {
       if (isVisible(row, this.now)) return shown.has(row) || this.now - row.committedAt! > freshness.tailMaxAgeMs;
-      return shown.has(row) && row.deletedAt !== null && this.now - row.deletedAt <= oldestMs;
+      return shown.has(row) && row.deletedAt !== null && this.now - row.deletedAt <= oldestMs && !this.#gone.has(row);
     });
     const limits = this.#subject.PAGE_LIMIT;
     const stale = this.#whyStale(
@@ -271,6 +331,37 @@ export class World {
   }
 }
 
+/** Begins a history so that what late commits and back-dated rows may do together does happen. */
+function open(world: World, script: Uint8Array, { opening, freshness }: Rules): void {
+  const read = (at: number, late = false): void => {
+    world.read(world.query(script[at]!, script[at + 1]!, script[at + 2]!), script[at]!, late);
+  };
+  switch (opening) {
+    case undefined:
+      return;
+    case 'under-back-dated':
+      world.write(4, script[1]!);
+      world.write(1, script[2]!);
+      world.write(0, script[3]!);
+      break;
+    case 'under-vouched':
+      world.write(4, script[1]!);
+      world.write(0, script[3]!);
+      world.readElsewhere(0);
+      world.wait(freshness.settleMs + 1);
+      break;
+    case 'overtaken':
+      read(1, true);
+      world.wait(1);
+      world.deleteSilently(script[2]!);
+      world.wait(1);
+      read(4);
+      world.learnPending();
+      return;
+  }
+  for (const at of [4, 7, 10]) read(at);
+}
+
 /** Runs the history that `script` tells. @throws LawBroken */
 export function runHistory(script: Uint8Array, subject: Subject, rules: Rules, excuse?: Excuse): Tally {
   const world = new World(subject, rules, excuse);
@@ -278,6 +369,7 @@ export function runHistory(script: Uint8Array, subject: Subject, rules: Rules, e
     world.write(row % 5 === 4 ? 2 : 0, script[row]!);
     world.wait(40_000);
   }
+  open(world, script, rules);
   for (let at = 0; at + 3 < script.length; at += 4) {
     const [op, a, b, c] = [script[at]! % 32, script[at + 1]!, script[at + 2]!, script[at + 3]!];
     if (op < 8) world.write(WRITES[op]!, a);

@@ -27,6 +27,24 @@ export const EVERYTHING: Rules = {
   freshness: FRESHNESS,
 };
 
+/** What no evidence in one conversation can tell from plain history, again and again. */
+export const UNDER_BACK_DATED: Rules = { ...EVERYTHING, opening: 'under-back-dated' };
+
+/** The same where it can be told: a row that was written before the back-dated one, and looks younger, shows it up. */
+export const SHOWN_UP: Rules = { ...UNDER_BACK_DATED, backDating: 'guarded' };
+
+/** Readings that arrive after others that were sent later. */
+export const OVERTAKEN: Rules = { ...EVERYTHING, opening: 'overtaken', lateCommits: false };
+
+/** Rows that are committed when nobody expects it any more. */
+export const BEYOND_SETTLE: Rules = {
+  ...EVERYTHING,
+  backDating: false,
+  commitDelayMinMs: 2 * FRESHNESS.settleMs,
+  commitDelayMaxMs: 6 * FRESHNESS.settleMs,
+  opening: 'under-vouched',
+};
+
 export interface LawOptions {
   readonly runs: number;
   readonly seed?: number | undefined;
