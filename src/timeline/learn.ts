@@ -6,7 +6,6 @@ import { addRun, toRuns } from './order.ts';
 import type { IdRange, MessageId } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Reading, Row } from './reading.ts';
-import { answersQuery } from './reading.ts';
 import type { Statement, Statements, Window } from './statement.ts';
 import { assert, retract } from './statement.ts';
 import type { KnownRow, Timeline } from './timeline.ts';
@@ -46,9 +45,17 @@ export function learn(timeline: Timeline, reading: Reading, context: LearnContex
   return { timeline: add(timeline, reading, context), outcome: 'learnt' };
 }
 
-/** True if the rows are those of the query, in the finder's order. */
+/**
+ * True if the rows are those of the query, in the finder's order. Not so where another version pages by other rules, or something
+ * in between dropped parameters: what such a page proves is unknown.
+ */
 function followsTheFinder({ query, rows }: Reading): boolean {
-  return answersQuery(query, rows) && rows.every((row, at) => at === 0 || rows[at - 1]!.createdAt <= row.createdAt);
+  const { lo, hi } = idRange(query);
+  return (
+    rows.length <= PAGE_LIMIT[query.mode] &&
+    rows.every((row) => row.id >= lo && row.id < hi && !(query.publicOnly && row.internal)) &&
+    rows.every((row, at) => at === 0 || rows[at - 1]!.createdAt <= row.createdAt)
+  );
 }
 
 /** What lies beyond the bound of a page: nothing for one shorter than its limit (design: prove or forward). */

@@ -1,7 +1,6 @@
 // A reading: one query that Chatwoot answered, cut into the bytes it was made of.
 
 import type { MessageId, Query } from './query.ts';
-import { idRange, PAGE_LIMIT } from './query.ts';
 
 /**
  * Raw bytes kept as a string with one character (0 to 255) per byte, "latin1" to Node. Compact (one byte a character and
@@ -33,16 +32,4 @@ export interface Reading {
   readonly envelope: Envelope;
   /** The moment it was sent, in milliseconds of the engine's clock. */
   readonly askedAt: number;
-}
-
-/**
- * Whether an answer can be one to its query. False where rows lie outside what was asked or outnumber its limit: another version
- * pages by other rules, or something in between dropped parameters. What such a page proves is unknown.
- */
-export function answersQuery(query: Query, rows: readonly Row[]): boolean {
-  const { lo, hi } = idRange(query);
-  return (
-    rows.length <= PAGE_LIMIT[query.mode] &&
-    rows.every((row) => row.id >= lo && row.id < hi && !(query.publicOnly && row.internal))
-  );
 }

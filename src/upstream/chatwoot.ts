@@ -2,7 +2,6 @@
 
 import { Pool } from 'undici';
 import { BackscrollError, type ErrorCode, notFound } from '../errors.ts';
-import { answersQuery } from '../timeline/reading.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
 import { exchange, type ExchangeAnswer } from './exchange.ts';
 import { invalidAnswer } from './map-broken-exchange.ts';
@@ -134,7 +133,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
       const askedAt = now();
       const page = await get('read', target, token, (answer) => splitBody(acceptPage(answer)), signal);
       const { rows, envelope } = page;
-      if (query.mode === 'before_timestamp' || !page.learnable || !answersQuery(query, rows)) {
+      if (query.mode === 'before_timestamp' || !page.learnable) {
         return { kind: 'unlearnable', answer: { rows, envelope, askedAt } };
       }
       return { kind: 'reading', reading: { query, rows, envelope, askedAt } };

@@ -93,19 +93,7 @@ describe('reading', () => {
     const kindOf = async (query: Parameters<Upstream['read']>[1]): Promise<string> =>
       (await upstream.read(CONVERSATION, query)).kind;
     expect(await kindOf({ mode: 'before_timestamp', beforeTimestamp: 99, publicOnly: false })).toBe('unlearnable');
-    // Rows outside of what was asked.
-    expect(await kindOf({ mode: 'before', before: 9, publicOnly: false })).toBe('unlearnable');
-    expect(await kindOf({ mode: 'after', after: 7, publicOnly: false })).toBe('unlearnable');
-    expect(await kindOf({ mode: 'latest', publicOnly: true })).toBe('unlearnable');
     expect(await kindOf({ mode: 'before', before: 10, publicOnly: false })).toBe('reading');
-    expect(await kindOf({ mode: 'after', after: 6, publicOnly: false })).toBe('reading');
-  });
-
-  it('does not learn more rows than the mode has', async () => {
-    const rows = Array.from({ length: 21 }, (_, index) => `{"id":${index + 1},"created_at":1,"message_type":0,"private":false}`);
-    const { upstream } = await house(answer(200, `{"meta":{},"payload":[${rows.join(',')}]}`));
-    expect((await upstream.read(CONVERSATION, LATEST)).kind).toBe('unlearnable');
-    expect((await upstream.read(CONVERSATION, { mode: 'after', after: 0, publicOnly: false })).kind).toBe('reading');
   });
 });
 
