@@ -8,6 +8,8 @@ import { Gate } from '../support/fake-chatwoot/gate.ts';
 import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
 
 const CALLERS = 10_000;
+/** Fewer than the system keeps in line for a server that is too busy to accept them (listen(2): 511), each with several callers. */
+const CONNECTIONS_OPENED = 400;
 const CONNECTIONS = 64;
 const RATE = { max: 400, windowMs: 1000 };
 const TIMEOUT_MS = 20_000;
@@ -49,7 +51,8 @@ test('10,000 conversations at once: Chatwoot is spared, nobody waits too long, l
   };
 
   const startedAt = performance.now();
-  const connections = Array.from({ length: CALLERS / 10 }, (_, n) => ids.slice(10 * n, 10 * n + 10));
+  const share = CALLERS / CONNECTIONS_OPENED;
+  const connections = Array.from({ length: CONNECTIONS_OPENED }, (_, n) => ids.slice(share * n, share * (n + 1)));
   const answers = (await Promise.all(connections.map((some) => askAll(backscroll.port, some)))).flat();
   const tookMs = performance.now() - startedAt;
 
