@@ -59,6 +59,8 @@ export interface AppOptions {
   readonly eventLoopDelayMaxMs?: number;
 }
 
+/** Of SHUTDOWN_TIMEOUT, the time for last answers; half of one that is short. */
+const FAREWELL_MS = 1000;
 /** A caller waits no longer than this many times UPSTREAM_TIMEOUT, whatever has to be read for it. */
 const ANSWER_TIMES = 1.5;
 
@@ -122,7 +124,7 @@ export async function buildApp({
     logger,
     trustProxy: config.trustProxy,
     metrics,
-    onCredentialsRefused: () => void readiness.recheck(),
+    onCredentialsRefused: () => readiness.suspect(),
   });
   await allowOrigins(http, config.corsOrigins);
   const draining = new Draining(http);
@@ -162,8 +164,15 @@ export async function buildApp({
   const close = async (): Promise<void> => {
     readiness.drain();
     clients.close();
+    // Whoever still waits when there is no more time is told so, while there is time to.
+    const farewellMs = Math.min(FAREWELL_MS, config.shutdownTimeoutMs / 2);
+    const giveUp = setTimeout(() => void readThrough.close(), config.shutdownTimeoutMs - farewellMs);
     await Promise.all([draining.begin(), readThrough.drain()]);
+    clearTimeout(giveUp);
+    // A connection on which nothing was ever asked does not count as idle.
+    const cut = setTimeout(() => http.server.closeAllConnections(), farewellMs / 2);
     await http.close();
+    clearTimeout(cut);
     await readThrough.close();
     await upstream.close();
   };

@@ -12,7 +12,7 @@ import type { Gap, Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import { idRange, queryKey } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
-import type { ConversationId, ReadPriority, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
+import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
@@ -115,7 +115,11 @@ export class Library {
   }
 
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
-  read(conversation: ConversationId, query: Query, options: ReadOptions): { result: Promise<Landed>; shared: boolean } {
+  read(
+    conversation: ConversationId,
+    query: Query | TimestampQuery,
+    options: ReadOptions,
+  ): { result: Promise<Landed>; shared: boolean } {
     const { reason, priority, onTurn, asOf = this.#oldestOfUse(conversation, query), signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason);
@@ -134,16 +138,17 @@ export class Library {
       }
     };
     // Reads behind answers join callers' reads, and never the other way round: they may wait for long.
-    const forCallers = `${conversationKey(conversation)} ${queryKey(query)}`;
+    const forCallers = `${conversationKey(conversation)} ${keyOf(query)}`;
     const key = priority === 'behind' && !this.#flights.has(forCallers) ? `${forCallers} behind` : forCallers;
     return this.#flights.join(key, send, { asOf, signal });
   }
 
   /** When a read must have been sent, ms, so that a page with this query may still be shown: time under way counts (RFC 9111 4.2.3). */
-  #oldestOfUse(conversation: ConversationId, query: Query): number {
+  #oldestOfUse(conversation: ConversationId, query: Query | TimestampQuery): number {
     const { freshness } = this.#options;
     const top = settledTop(this.#store.get(conversation).timeline, query.publicOnly);
-    return this.now - (idRange(query).hi > top ? tailLifetime(freshness) : metaLifetime(freshness, false)).usableMs;
+    const isSettled = query.mode !== 'before_timestamp' && idRange(query).hi <= top;
+    return this.now - (isSettled ? metaLifetime(freshness, false) : tailLifetime(freshness)).usableMs;
   }
 
   /** The next read that seals history for readers like the one who asked `query`, or null when none is due. */
@@ -222,12 +227,20 @@ export class Library {
   }
 }
 
-/** Whether a large read failed in a way that a smaller one may not. */
-export function isTooLarge(error: unknown): boolean {
-  return error instanceof BackscrollError && TOO_LARGE.has(error.code);
+function keyOf(query: Query | TimestampQuery): string {
+  if (query.mode !== 'before_timestamp') return queryKey(query);
+  return `${query.mode} ${query.beforeTimestamp} ${query.publicOnly ? 'public' : 'all'}`;
 }
 
-const TOO_LARGE: ReadonlySet<string> = new Set(['upstream_error', 'upstream_invalid', 'upstream_timeout']);
+/** Whether a read was too much for Chatwoot: a smaller one may not be. */
+export function isTooLarge(error: unknown): boolean {
+  return hasBadRow(error) || (error instanceof BackscrollError && error.code === 'upstream_timeout');
+}
+
+/** Whether Chatwoot fails on what was read: one row is enough for that (contract 2.2), and another page may not have it. */
+export function hasBadRow(error: unknown): boolean {
+  return error instanceof BackscrollError && (error.code === 'upstream_invalid' || error.upstream?.status === 500);
+}
 
 /** A test for the keys of `conversationKey`. */
 function extentTest({ accountId, conversationId }: Extent): (key: string) => boolean {

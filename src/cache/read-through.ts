@@ -9,7 +9,7 @@ import { startDeadline } from '../upstream/deadline.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from './abortable.ts';
 import type { Extent, LibraryOptions } from './library.ts';
-import { isTooLarge, Library } from './library.ts';
+import { hasBadRow, isTooLarge, Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
 
@@ -83,9 +83,9 @@ export class ReadThrough {
    * @throws BackscrollError as upstream or the house rules have it.
    */
   async answer(conversation: ConversationId, query: Query | TimestampQuery, demand: Demand): Promise<Answer> {
-    if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand);
     const asOf: AsOf = demand.asOfNow || demand.bypass ? this.#library.now : undefined;
     if (asOf === undefined && this.#library.isMissing(conversation)) throw notFound();
+    if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand, asOf);
     let gap: Gap | null = null;
     if (!demand.bypass) {
       const found = this.#library.prove(conversation, query, { asOf });
@@ -180,7 +180,14 @@ export class ReadThrough {
     const { timeline } = this.#library.get(conversation);
     const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf });
     if (fill === null) return this.#seal(conversation, query, asOf, signal);
-    await this.#library.read(conversation, fill, { reason: 'fill', priority: 'caller', asOf, signal }).result;
+    try {
+      await this.#library.read(conversation, fill, { reason: 'fill', priority: 'caller', asOf, signal }).result;
+    } catch (error) {
+      // The page itself may not have the row on which this failed.
+      if (signal.aborted || !hasBadRow(error)) throw error;
+      this.#options.observer.behindFailed(error);
+      return null;
+    }
     const found = this.#library.prove(conversation, query, { asOf });
     return found.proved ? found : null;
   }
@@ -210,9 +217,10 @@ export class ReadThrough {
     this.#library.setWalk(conversation, { ...walk, historyReads: walk.historyReads + 1 });
   }
 
-  async #passThrough(conversation: ConversationId, query: TimestampQuery, demand: Demand): Promise<Answer> {
-    this.#options.observer.upstreamRead('forward');
-    const answer = await this.#options.upstream.read(conversation, query, demand.signal?.(), { priority: 'caller' });
+  /** Forwards what nothing is learnt from; that the conversation is not there, or not to be shown, is. */
+  async #passThrough(conversation: ConversationId, query: TimestampQuery, demand: Demand, asOf: AsOf): Promise<Answer> {
+    const options = { reason: 'forward', priority: 'caller', asOf, signal: demand.signal?.() } as const;
+    const { answer } = await this.#library.read(conversation, query, options).result;
     const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
     return { rows, envelope, outcome: 'bypass', ageMs: this.#library.now - askedAt, ttlMs: null, stored: false };
   }

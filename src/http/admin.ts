@@ -16,7 +16,8 @@ export interface AdminOptions {
 export function admin(app: FastifyInstance, { admins, purge }: AdminOptions): void {
   const onRequest = authentication({ clients: () => admins, tokens: null });
   app.delete('/admin/cache', { onRequest }, (request) => {
-    const extent = readExtent(new URLSearchParams((request.raw.url ?? '').split('?')[1]));
+    const { url = '' } = request.raw;
+    const extent = readExtent(new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : ''));
     const purged = purge(extent);
     request.log.info({ admin: readerOf(request).clientName, ...extent, purged }, 'cache purged');
     return { purged };

@@ -18,6 +18,7 @@ export class Readiness {
   #problem: string | null = 'Chatwoot has not answered yet';
   #timer: NodeJS.Timeout | undefined;
   #checking: Promise<void> | undefined;
+  #suspectedAt = -Infinity;
 
   constructor(options: ReadinessOptions) {
     this.#options = options;
@@ -34,6 +35,14 @@ export class Readiness {
       this.#checking = undefined;
     });
     return this.#checking;
+  }
+
+  /** A read was refused: asks now, but not for each of many such reads. */
+  suspect(): void {
+    const now = performance.now();
+    if (now - this.#suspectedAt < RECHECK_UNABLE_MS) return;
+    this.#suspectedAt = now;
+    void this.recheck();
   }
 
   /** Not able from now on, for good. */

@@ -33,7 +33,8 @@ export interface Attempt {
   readonly key: string;
   /** False where waiting took so much of its time that running out of the rest says nothing of Chatwoot. */
   readonly hasTime: boolean;
-  /** Aborts when its caller goes away, which says nothing of Chatwoot either. */
+  readonly patienceMs: number;
+  /** Aborts when its caller goes away, which says nothing of Chatwoot either, unless Chatwoot had `patienceMs` to answer. */
   readonly caller: AbortSignal | undefined;
 }
 
@@ -68,6 +69,8 @@ class Outcome<T> {
 const SHARE = 0.5;
 const READS = 20;
 const READS_MIN = 10;
+/** Of the time between two probes, how long it takes to the next after one whose caller left. */
+const PROBE_AGAIN_SHARE = 1 / 5;
 /** Conversations in trouble that are remembered. */
 const TROUBLED_MAX = 1000;
 
@@ -136,17 +139,18 @@ export class Breaker {
   /** Throws what is to be counted neither way. */
   async #judged<T>(attempt: Attempt, probe: boolean, send: () => Promise<T>): Promise<Outcome<T>> {
     const openings = this.#openings;
+    const sentAt = this.#options.now();
     try {
       const answer = await send();
       this.#troubled.delete(attempt.key);
       return new Outcome(() => answer);
     } catch (error) {
-      const verdict = this.#verdict(attempt, error);
+      const verdict = this.#verdict(attempt, error, this.#options.now() - sentAt);
       const end = (): never => {
         throw error;
       };
       if (verdict === 'answers') return new Outcome(end);
-      const code = error instanceof BackscrollError ? error.code : 'internal';
+      const code = error instanceof BackscrollError ? error.code : 'upstream_timeout'; // Whoever left, left before that.
       // A probe must not close it by saying nothing.
       if (probe) return new Outcome(end, { code, verdict, probe });
       // What was sent before it opened may fail long after; it says nothing of the time since.
@@ -155,8 +159,9 @@ export class Breaker {
     }
   }
 
-  #verdict({ key, hasTime, caller }: Attempt, error: unknown): Verdict {
-    if (caller?.aborted === true || !(error instanceof BackscrollError)) return 'nothing';
+  #verdict({ key, hasTime, patienceMs, caller }: Attempt, error: unknown, tookMs: number): Verdict {
+    if (caller?.aborted === true) return tookMs >= patienceMs ? 'fails' : 'nothing';
+    if (!(error instanceof BackscrollError)) return 'nothing';
     const { code } = error;
     const status = error.upstream?.status;
     if (code === 'upstream_unreachable') return 'fails';
@@ -175,8 +180,13 @@ export class Breaker {
   }
 
   #opened(failure: Failure): void {
-    if (failure.verdict === 'nothing') return; // The next read probes at once: this one did not find out.
-    this.#openedAt = this.#options.now();
+    const { halfOpenAfterMs, now } = this.#options;
+    if (failure.verdict === 'nothing') {
+      // This probe did not find out: the next one is due soon, but not at once for each caller that leaves.
+      this.#openedAt = now() - halfOpenAfterMs * (1 - PROBE_AGAIN_SHARE);
+      return;
+    }
+    this.#openedAt = now();
     this.#openings++;
     this.#failure = failure.code;
     this.#options.onOpen(failure.code, failure.probe);

@@ -76,7 +76,10 @@ const USEFUL_SHARE = 1 / 10;
 /** Of its time, what a read must have left for running out of it to say something of Chatwoot. */
 const TELLING_SHARE = 1 / 2;
 
-/** The same upstream, protected. Its `check` passes by all of this and counts nowhere. */
+/** Of its time, how long a read must have been under way for it to say something of Chatwoot that its caller has left. */
+const PATIENCE_SHARE = 1 / 4;
+
+/** The same upstream, protected. Its `check`, which is rare, heeds the pause only and counts nowhere. */
 export function protectUpstream(upstream: Upstream, options: ProtectionOptions): ProtectedUpstream {
   const { timeoutMs, now, random = Math.random, onEvent = () => {} } = options;
   const pause = new Pause({ defaultMs: PAUSE_DEFAULT_MS, maxMs: PAUSE_MAX_MS, now });
@@ -139,7 +142,10 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
           return answer;
         };
         return line.run({ key, priority, again: failure !== undefined, signal, turnBy }, () =>
-          breaker.run({ key, hasTime: leftMs() >= timeoutMs * TELLING_SHARE, caller }, () => exchange(send)),
+          breaker.run(
+            { key, hasTime: leftMs() >= timeoutMs * TELLING_SHARE, patienceMs: timeoutMs * PATIENCE_SHARE, caller },
+            () => exchange(send),
+          ),
         );
       };
       try {
@@ -152,7 +158,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
       }
     },
 
-    check: (signal) => upstream.check(signal),
+    check: async (signal) => (pause.leftMs > 0 ? paused(pause.leftMs).message : upstream.check(signal)),
 
     async close() {
       sleeper.wake();

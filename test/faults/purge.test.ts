@@ -26,6 +26,7 @@ test('a purge forgets a conversation, an account, or everything, and says how ma
   expect([one.status, one.json()]).toEqual([200, { purged: 1 }]);
   expect(await outcomes(backscroll, 2, 3, 4)).toEqual(['miss', 'hit', 'hit']);
 
+  expect((await purge(backscroll, '?account=1?conversation=2')).status).toBe(400);
   expect((await purge(backscroll, '?account=2')).json()).toEqual({ purged: 0 });
   expect((await purge(backscroll, '?account=11')).json()).toEqual({ purged: 0 });
   expect(await outcomes(backscroll, 2, 3, 4)).toEqual(['hit', 'hit', 'hit']);

@@ -21,6 +21,25 @@ test('a request under way is answered, and its connection is closed with it', as
   expect(text.endsWith(chatwoot.table.body(1, 2, {}))).toBe(true);
 });
 
+test('a connection on which nothing is asked does not keep it from ending', async () => {
+  const { backscroll } = await startHouse({ env: { SHUTDOWN_TIMEOUT: '1s' } });
+  const silent = open(backscroll);
+  await connections(backscroll, 1);
+  await backscroll.app.close();
+  expect(await silent.end).toBe('');
+});
+
+test('who still waits when there is no more time is told so', async () => {
+  const { backscroll, chatwoot } = await startHouse({ env: { SHUTDOWN_TIMEOUT: '200ms' } });
+  const gate = chatwoot.hold();
+  const client = open(backscroll);
+  client.ask(messagesOf(2));
+  await gate.arrived;
+  await backscroll.app.close();
+  expect(await client.end).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n[^]*"code":"draining"/);
+  gate.release();
+});
+
 test('while one is under way, others are told to come back, in JSON that a page may read', async () => {
   const { backscroll, chatwoot } = await startHouse({ env: { CORS_ORIGINS: 'https://app.example.com' } });
   const gate = chatwoot.hold();

@@ -44,6 +44,18 @@ test('an unknown token is not ready, with the reason', async () => {
   expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error: expect.stringContaining('it does not know it') }]);
 });
 
+test('reads that are refused have it asked again, but not each of them', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  await backscroll.app.readiness.recheck();
+  chatwoot.directory.revokeToken(CANARY);
+  chatwoot.clearLog();
+  for (let n = 0; n < 5; n++) expect((await backscroll.get(messagesOf(2))).code).toBe('upstream_credentials');
+  await backscroll.app.readiness.recheck();
+  expect((await ready(backscroll))[0]).toBe(503);
+  const checks = askedByBackscroll(chatwoot).filter(({ path }) => path.includes('/accounts/0/'));
+  expect(checks.length).toBeLessThanOrEqual(2);
+});
+
 test('every token is asked for', async () => {
   const env = { CHATWOOT_ACCOUNT_TOKENS: `{"1":"${CANARY}","7":"token-of-account-7"}` };
   const { backscroll, chatwoot } = await startHouse({ env });

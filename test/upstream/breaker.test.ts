@@ -185,7 +185,7 @@ describe('the breaker', () => {
     expect(house.guard.stats().breaker).toBe('closed');
   });
 
-  it('neither closes nor waits where the caller of the probe goes away', async () => {
+  it('does not close where the caller of the probe goes away, and probes again soon', async () => {
     let probing = false;
     const house = guarded({ random: () => 0 }, (read) => (probing ? undefined : read.fail(answered(503))));
     await readUntilOpen(house);
@@ -197,6 +197,9 @@ describe('the breaker', () => {
     leaving.abort(new Error('left'));
     expect(await probe).toMatchObject({ message: 'left' });
     expect(house.guard.stats().breaker).toBe('open');
+    await vi.advanceTimersByTimeAsync(990);
+    expect(await house.read(51)).toMatchObject({ reason: 'open' });
+    await vi.advanceTimersByTimeAsync(10);
     const next = house.read(51);
     await vi.advanceTimersByTimeAsync(0);
     expect(house.guard.stats().breaker).toBe('half-open');
@@ -216,6 +219,19 @@ describe('the breaker', () => {
     expect(house.guard.stats().breaker).toBe('closed');
   });
 
+  it('counts callers that leave when Chatwoot has had a good part of the time to answer', async () => {
+    const house = guarded({ timeoutMs: 10_000 });
+    for (let i = 0; i < 10; i++) {
+      expect(house.guard.stats().breaker).toBe('closed');
+      const leaving = new AbortController();
+      const end = house.read(i, 'caller', leaving.signal);
+      await vi.advanceTimersByTimeAsync(2500);
+      leaving.abort(new Error('left'));
+      await end;
+    }
+    expect(house.guard.stats().breaker).toBe('open');
+  });
+
   it('does not count what ran out of time because it waited here', async () => {
     const house = guarded({ connections: 1, timeoutMs: 10_000 });
     for (let i = 0; i < 15; i++) {
@@ -233,14 +249,16 @@ describe('the breaker', () => {
     }
     const slow: Promise<unknown>[] = [];
     for (let i = 0; i < 30; i++) {
-      const leaving = new AbortController();
-      const ahead = house.read(i, 'caller', leaving.signal);
+      const leaving = [0, 1, 2].map(() => new AbortController());
+      const ahead = leaving.map(({ signal }, n) => house.read(1000 * n + i, 'caller', signal));
       await vi.advanceTimersByTimeAsync(10);
       slow.push(house.read(100 + i));
-      await vi.advanceTimersByTimeAsync(6990);
-      leaving.abort(new Error('left')); // Counts neither way.
-      await ahead;
-      await vi.advanceTimersByTimeAsync(3010);
+      for (const each of leaving) {
+        await vi.advanceTimersByTimeAsync(2400);
+        each.abort(new Error('left')); // So soon that it counts neither way.
+      }
+      await Promise.all(ahead);
+      await vi.advanceTimersByTimeAsync(2800);
     }
     for (const end of slow) expect(await end).toMatchObject({ code: 'upstream_timeout' });
     expect(house.guard.stats().breaker).toBe('closed');
