@@ -1,6 +1,7 @@
 // Which command was asked for. Each is one function elsewhere, loaded only when it is.
 
 import { ConfigError } from '../config.ts';
+import { VERSION } from '../version.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
@@ -14,6 +15,9 @@ const USAGE = `backscroll <command>
           make a key for a client, and its entry for the clients file
   token create --account 1 --conversations 2,3 [--view customer] [--expires 1h] [--sub name]
           sign a token with the first JWT_SECRET, for trying
+
+  --version
+          the version of this program
 `;
 
 /**
@@ -57,6 +61,9 @@ async function dispatch(args: readonly string[], env: NodeJS.ProcessEnv, termina
       await tokenCreate(args.slice(2), env, terminal);
       return 0;
     }
+    case '--version':
+      terminal.stdout.write(`${VERSION}\n`);
+      return 0;
     default:
       terminal.stderr.write(USAGE);
       return first === 'help' || first === '--help' ? 0 : 2;

@@ -3,13 +3,14 @@
 import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseClientsFile } from '../../src/clients/clients-file.ts';
 import { tokenVerifier } from '../../src/clients/jwt.ts';
 import { customerViewForms, customerViewTable } from '../../src/clients/view.ts';
 import { loadConfig, settingsTable } from '../../src/config.ts';
 import { ERROR_STATUS } from '../../src/errors.ts';
 import manifest from '../../package.json' with { type: 'json' };
+import { cloneWithoutBuild, removeClone } from '../program/clone.ts';
 import { anchors, codeBlocks, codeWords, linkTargets, ROOT, section, tableRows, textOf } from './markdown.ts';
 
 const README = textOf('README.md');
@@ -118,6 +119,12 @@ function below(folder: string): string[] {
 }
 
 describe('examples', () => {
+  let clone: string;
+  beforeAll(async () => {
+    clone = await cloneWithoutBuild();
+  });
+  afterAll(() => removeClone(clone));
+
   const MARK = '# runs in CI\n';
   const blocks = codeBlocks(README);
   const marked = blocks.flatMap(({ text }, at) => {
@@ -169,14 +176,14 @@ describe('examples', () => {
     const config = loadConfig({ CHATWOOT_URL: 'https://chatwoot.example.com', CHATWOOT_API_TOKEN: 'a-token', ...given });
     expect(config.clients.clients.map(({ name }) => name)).toEqual(['crm', 'reports']);
   });
-});
 
-/** Runs a block as a stranger's shell would: with none of this process's settings. */
-async function run(command: string): Promise<{ output: string; exitCode: number | string }> {
-  const { PATH, HOME } = process.env;
-  return new Promise((resolve) => {
-    execFile('bash', ['-c', `exec 2>&1\n${command}`], { cwd: ROOT, env: { PATH, HOME }, timeout: 25_000 }, (error, output) =>
-      resolve({ output, exitCode: error === null ? 0 : (error.code ?? 'killed') }),
-    );
-  });
-}
+  /** Runs a block as a stranger's shell would: in a fresh clone, with none of this process's settings. */
+  async function run(command: string): Promise<{ output: string; exitCode: number | string }> {
+    const { PATH, HOME } = process.env;
+    return new Promise((resolve) => {
+      execFile('bash', ['-c', `exec 2>&1\n${command}`], { cwd: clone, env: { PATH, HOME }, timeout: 25_000 }, (error, output) =>
+        resolve({ output, exitCode: error === null ? 0 : (error.code ?? 'killed') }),
+      );
+    });
+  }
+});

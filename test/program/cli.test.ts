@@ -5,6 +5,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import manifest from '../../package.json' with { type: 'json' };
 import { KEY, messagesOf, plantToken, received } from '../support/backscroll.ts';
 import { CANARY, searchForCanary } from '../support/canary.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
@@ -38,6 +39,12 @@ test('a command that is none: it says which there are and ends with 2', async ()
   const child = startChild(['nonsense'], {});
   expect(await child.ended).toEqual({ code: 2, signal: null });
   expect(child.stderr()).toMatch(/serve[^]*demo/);
+});
+
+test('--version: it says which', async () => {
+  const child = startChild(['--version'], {});
+  expect(await child.ended).toEqual({ code: 0, signal: null });
+  expect(child.stdout()).toBe(`${manifest.version}\n`);
 });
 
 test('a port that is taken: it says so and ends with 1', async () => {
