@@ -157,8 +157,8 @@ const SETTINGS = {
   },
   rateLimit: {
     name: 'RATE_LIMIT',
-    default: '600/1m',
-    meaning: 'Requests that each client may send, where the clients file says nothing else',
+    default: '3000/1m',
+    meaning: 'Requests that each client may send, where the clients file says nothing else; Chatwoot itself allows as many',
     parse: rate,
   },
   cacheMemoryBytes: {
@@ -225,6 +225,13 @@ const SETTINGS = {
     name: 'SHUTDOWN_TIMEOUT',
     default: '10s',
     meaning: 'Time that running requests get to end when the program is told to stop',
+    parse: duration('0s', '5m'),
+  },
+  drainDelayMs: {
+    name: 'DRAIN_DELAY',
+    default: '0s',
+    example: '5s',
+    meaning: 'Time for which the program, told to stop, is not ready and serves on: as long as a load balancer takes to notice',
     parse: duration('0s', '5m'),
   },
   history: {

@@ -1,5 +1,6 @@
 // The life of the process: settings, listening, signals, end.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { buildApp, type App } from './app.ts';
@@ -27,9 +28,14 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('SIGHUP', () => void running?.reloadClients());
   const { app } = await start(config, logger);
   running = app;
-  closeWithGrace({ delay: config.shutdownTimeoutMs, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
+  const delay = config.drainDelayMs + config.shutdownTimeoutMs;
+  closeWithGrace({ delay, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'unexpected error, shutting down');
-    else logger.info({ signal }, 'shutting down');
+    else {
+      app.readiness.drain();
+      logger.info({ signal }, 'shutting down');
+      await sleep(config.drainDelayMs);
+    }
     await app.close();
   });
 }

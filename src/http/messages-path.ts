@@ -8,6 +8,14 @@ import type { ConversationId } from '../upstream/upstream.ts';
 
 const MESSAGES = /^\/+api\/+v1\/+accounts\/+([^/]+)\/+conversations\/+([^/]+)\/+messages(?:\.json)?\/*$/;
 
+/** Where Chatwoot itself has routes (contract 1.1; its API, its sign-in, its sockets). */
+const CHATWOOT = /^\/+(?:api|auth|cable|platform|public)(?:\/|$)/;
+
+/** Whether Chatwoot may have something at this path, so that a 404 would be taken for its word. */
+export function isOfChatwoot(path: string): boolean {
+  return CHATWOOT.test(path);
+}
+
 /** The id segments of a messages path (no query string), undecoded; null for any other path. */
 export function matchMessagesPath(path: string): { account: string; conversation: string } | null {
   const match = MESSAGES.exec(path);

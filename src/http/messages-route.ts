@@ -11,7 +11,7 @@ import { queryKey } from '../timeline/query.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { readerOf } from './authentication.ts';
 import { cacheStatus } from './cache-status.ts';
-import { matchMessagesPath, parseIds } from './messages-path.ts';
+import { isOfChatwoot, matchMessagesPath, parseIds } from './messages-path.ts';
 import { parseQuery } from './parse-query.ts';
 import type { Renderer } from './render.ts';
 import { matchesEtag } from './render.ts';
@@ -38,7 +38,7 @@ export function messagesRoute(app: FastifyInstance, { authenticate, readThrough,
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const { path, search } = splitTarget(request.raw.url ?? '');
     const segments = matchMessagesPath(path);
-    if (segments === null) throw notServed();
+    if (segments === null) throw notServed(path);
     const conversation = parseIds(segments);
     request.conversation = conversation;
     const asked = parseQuery(search);
@@ -65,13 +65,18 @@ export function messagesRoute(app: FastifyInstance, { authenticate, readThrough,
 
 /** Refuses any other request: another method where messages are, another path. */
 export function refuseOther(request: FastifyRequest, reply: FastifyReply): never {
-  if (matchMessagesPath(splitTarget(request.raw.url ?? '').path) === null) throw notServed();
+  const { path } = splitTarget(request.raw.url ?? '');
+  if (matchMessagesPath(path) === null) throw notServed(path);
   void reply.header('allow', 'GET, HEAD');
-  throw notServed(405);
+  throw served(405);
 }
 
-/** The answer to any path or method that is not ours. */
-export function notServed(status: 404 | 405 = 404): BackscrollError {
+/** The answer to a path that is not ours. Clients of Chatwoot take its 404 for "there is no such thing", so what Chatwoot may have gets a 421. */
+export function notServed(path: string): BackscrollError {
+  return served(isOfChatwoot(path) ? 421 : 404);
+}
+
+function served(status: 404 | 405 | 421): BackscrollError {
   return new BackscrollError(
     'not_served',
     'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{conversation_id}/messages are served here',

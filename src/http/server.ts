@@ -2,6 +2,8 @@
 
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
 import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { BackscrollError } from '../errors.ts';
 import { errorReply, refuseConnection, writeError } from './error-replies.ts';
 import { notServed, refuseOther } from './messages-route.ts';
 import type { Metrics } from './metrics.ts';
@@ -22,7 +24,8 @@ export function createServer({ logger, trustProxy, metrics, onCredentialsRefused
     trustProxy: trustedHops(trustProxy),
     genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? randomUUID(),
     clientErrorHandler: refuseConnection,
-    frameworkErrors: (_error, _request, reply) => writeError(reply.raw, notServed()), // A path that cannot be decoded.
+    frameworkErrors: (_error, request, reply) => writeError(reply.raw, notServed(request.raw.url ?? '')), // A path that cannot be decoded.
+    http: { requireHostHeader: false }, // Node's own refusal has no body.
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     forceCloseConnections: 'idle',
     return503OnClosing: false, // The answer is ours to give, in the shape of all others.
@@ -32,6 +35,10 @@ export function createServer({ logger, trustProxy, metrics, onCredentialsRefused
   http.decorateRequest('conversation', null);
   http.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
+    // RFC 9112 3.2
+    if (request.raw.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      throw new BackscrollError('invalid_parameter', 'The request has no Host header');
+    }
   });
   http.addHook('onResponse', async (request, reply) => {
     const { outcome, reader } = request;
@@ -48,6 +55,9 @@ export function createServer({ logger, trustProxy, metrics, onCredentialsRefused
     else if (body.code.startsWith('upstream_')) request.log.warn({ code: body.code, reason: body.error }, 'upstream failed');
     if (body.code === 'upstream_credentials') onCredentialsRefused();
     void reply.code(status).headers(headers).send(body);
+  });
+  http.server.on('checkExpectation', (_request, response: ServerResponse) => {
+    writeError(response, new BackscrollError('invalid_parameter', 'No expectation but 100-continue is met', { status: 417 }));
   });
   http.setNotFoundHandler(refuseOther);
   // No body is ever read: none can be malformed, too large or of a wrong type.

@@ -46,7 +46,9 @@ test('the errors table has each code with its status, and no other', () => {
   const documented = tableRows(section(README, 'Errors')).map(
     ([status = '', code = '']) => `${code.replaceAll('`', '')} ${status}`,
   );
-  const actual = Object.entries(ERROR_STATUS).map(([code, status]) => `${code} ${code === 'not_served' ? '404, 405' : status}`);
+  const actual = Object.entries(ERROR_STATUS).map(
+    ([code, status]) => `${code} ${code === 'not_served' ? '404, 405, 421' : status}`,
+  );
   expect(new Set(documented)).toEqual(new Set(actual));
 });
 

@@ -172,7 +172,7 @@ test('a 429 pauses all reads: what is known is shown, the rest is told when to c
   clock.advance(2 * MINUTE);
   chatwoot.fault = () => ({ kind: 'status', status: 429, headers: { 'retry-after': '7' } });
   const throttled = await backscroll.get(messagesOf(3));
-  expect([throttled.status, throttled.code, throttled.headers['retry-after']]).toEqual([503, 'upstream_busy', '7']);
+  expect([throttled.status, throttled.code, throttled.headers['retry-after']]).toEqual([429, 'upstream_busy', '7']);
   chatwoot.fault = undefined;
   chatwoot.clearLog();
 
@@ -180,7 +180,7 @@ test('a 429 pauses all reads: what is known is shown, the rest is told when to c
   expect(statusesOf(known)).toEqual([200]);
   const unknown = await Promise.all([3, 4, 5, 99].map(async (id) => backscroll.get(messagesOf(id))));
   expect(unknown.map(({ status, code, headers }) => [status, code, headers['retry-after']])).toEqual(
-    unknown.map(() => [503, 'upstream_busy', '6']),
+    unknown.map(() => [429, 'upstream_busy', '6']),
   );
   expect(readsOf(chatwoot)).toEqual([]);
   clock.advance(6_000);

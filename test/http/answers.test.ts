@@ -7,6 +7,18 @@ import type { Backscroll } from '../support/backscroll.ts';
 import { askedByBackscroll, KEY, messagesOf, readsOf, startHouse } from '../support/backscroll.ts';
 import { searchForCanary } from '../support/canary.ts';
 
+/** All that comes back for these bytes. */
+async function textOf(port: number, request: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  let text = '';
+  socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  socket.write(request);
+  await once(socket, 'close');
+  searchForCanary('an answer', text);
+  return text;
+}
+
 const ROUTE = 'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{conversation_id}/messages are served here';
 
 describe('headers of a page', () => {
@@ -228,15 +240,10 @@ describe('what a caller sends stays here', () => {
 
   test('after a GET with a body the connection is of use for the next request', async () => {
     const { backscroll } = await startHouse();
-    const socket = connect(backscroll.port, '127.0.0.1');
-    onTestFinished(() => void socket.destroy());
-    let text = '';
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
     const request = (extra: string, body: string) =>
       `GET ${messagesOf(5)} HTTP/1.1\r\nhost: x\r\napi_access_token: ${KEY}\r\n${extra}\r\n${body}`;
-    socket.write(request('content-length: 12\r\n', 'GET / HTTP/9') + request('connection: close\r\n', ''));
-    await once(socket, 'close');
-    searchForCanary('two answers on one connection', text);
+    const both = request('content-length: 12\r\n', 'GET / HTTP/9') + request('connection: close\r\n', '');
+    const text = await textOf(backscroll.port, both);
     expect(text.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
   });
 
@@ -367,9 +374,40 @@ describe('targets and methods', () => {
   ])('%s is not served, and the answer says what is', async (target) => {
     const { backscroll, chatwoot } = await startHouse();
     const answer = await backscroll.get(target);
-    expect(answer.status).toBe(404);
+    expect(answer.status).toBe(target.startsWith('/api/') ? 421 : 404);
     expect(answer.json()).toEqual({ error: ROUTE, code: 'not_served' });
     expect(readsOf(chatwoot)).toEqual([]);
+  });
+
+  // Six real clients take a 404 for "there is no such thing".
+  test.each(['/api', '/api/v1/accounts/1/conversations', '//api/v2/accounts/1/reports', '/auth/sign_in', '/public/api/v1/x'])(
+    '%s is of Chatwoot, so that it is not said not to exist',
+    async (target) => {
+      const { backscroll } = await startHouse();
+      for (const method of ['GET', 'POST', 'DELETE']) {
+        const answer = await backscroll.send({ method, target, headers: [['api_access_token', KEY]] });
+        expect([answer.status, answer.code]).toEqual([421, 'not_served']);
+      }
+    },
+  );
+
+  test.each(['/apix', '/', '/admin/cache', '/authors'])('%s is nobody’s', async (target) => {
+    const { backscroll } = await startHouse();
+    expect(await backscroll.get(target)).toMatchObject({ status: 404, code: 'not_served' });
+  });
+
+  test('a request without Host is refused in JSON, one of HTTP/1.0 is not', async () => {
+    const { backscroll } = await startHouse();
+    const ask = (version: string) =>
+      textOf(backscroll.port, `GET ${messagesOf(2)} HTTP/${version}\r\napi_access_token: ${KEY}\r\nConnection: close\r\n\r\n`);
+    expect(await ask('1.1')).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]*"code":"invalid_parameter"/);
+    expect(await ask('1.0')).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  });
+
+  test('an expectation that is not met is refused in JSON', async () => {
+    const { backscroll } = await startHouse();
+    const answer = await backscroll.get(messagesOf(2), { expect: 'a-miracle' });
+    expect([answer.status, answer.code]).toEqual([417, 'invalid_parameter']);
   });
 
   test.each([['POST'], ['PUT'], ['PATCH'], ['DELETE'], ['OPTIONS'], ['TRACE'], ['PROPFIND'], ['LOCK'], ['SEARCH']])(
@@ -401,7 +439,7 @@ describe('targets and methods', () => {
     const answer = await backscroll.send({ method: 'POST', target: messagesOf(2), headers, body });
     expect([answer.status, answer.code]).toEqual([405, 'not_served']);
     const elsewhere = await backscroll.send({ method: 'POST', target: '/api/v1/profile', headers, body });
-    expect([elsewhere.status, elsewhere.code]).toEqual([404, 'not_served']);
+    expect([elsewhere.status, elsewhere.code]).toEqual([421, 'not_served']);
   });
 
   test('a method that HTTP does not know is refused in JSON', async () => {

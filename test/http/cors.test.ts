@@ -61,7 +61,7 @@ describe('an origin of CORS_ORIGINS', () => {
       await backscroll.send({ method: 'POST', target: messagesOf(2), headers: key }),
       await backscroll.send({ target: '/api/v1/profile', headers: key }),
     ];
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 429, 401, 405, 404]);
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 429, 401, 405, 421]);
     for (const answer of answers) {
       expect(answer.headers['access-control-allow-origin']).toBe(APP);
       const exposed = answer.headers['access-control-expose-headers']!.split(', ');

@@ -29,7 +29,7 @@ export interface Rule {
 
 const invalid: Expected = { kind: 'error', status: 400, code: 'invalid_parameter' };
 const notFound: Expected = { kind: 'error', status: 404, code: 'not_found' };
-const notServed: Expected = { kind: 'error', status: 404, code: 'not_served' };
+const notServed: Expected = { kind: 'error', status: 421, code: 'not_served' };
 const wrongMethod: Expected = { kind: 'error', status: 405, code: 'not_served' };
 const stranger: Expected = { kind: 'error', status: 401, code: 'unauthenticated' };
 const failed: Expected = { kind: 'error', status: 502, code: 'upstream_error' };

@@ -48,7 +48,7 @@ const FAULTS: readonly (readonly [name: string, fault: Fault, status: number, co
   [
     '429',
     { kind: 'status', status: 429, headers: { 'content-type': 'text/plain' }, body: 'Retry later\n' },
-    503,
+    429,
     'upstream_busy',
   ],
   [

@@ -83,6 +83,19 @@ test('serve: it starts and is ready; told to end, it answers the request under w
   expect(child.stderr()).toBe('');
 });
 
+test('DRAIN_DELAY: told to end, it is not ready and serves on until that is over', async () => {
+  const { child, port } = await startServe({ DRAIN_DELAY: '2s' });
+  await child.printed(/ready: Chatwoot accepts the token/);
+  child.process.kill('SIGTERM');
+  await child.printed(/shutting down/);
+  const answers = [
+    await sendRaw(port, { method: 'GET', target: '/readyz', headers: [] }),
+    await sendRaw(port, { method: 'GET', target: messagesOf(2), headers: [['api_access_token', KEY]] }),
+  ];
+  expect(answers.map((answer) => received('an answer', answer).status)).toEqual([503, 200]);
+  expect(await child.ended).toEqual({ code: 0, signal: null });
+});
+
 test('secrets in files: no process listing shows the token; a request that never ends does not keep it from ending', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'backscroll-'));
   onTestFinished(() => rm(directory, { recursive: true }));

@@ -140,7 +140,7 @@ describe('the line', () => {
     await vi.advanceTimersByTimeAsync(2000);
     expect(await first).toBe('ok');
     expect(await second).toMatchObject({ code: 'upstream_timeout' });
-    expect(await third).toMatchObject({ code: 'upstream_busy', status: 503, reason: 'late' });
+    expect(await third).toMatchObject({ code: 'upstream_busy', status: 429, reason: 'late' });
     expect(upstream.sent.map(({ conversation }) => conversation)).toEqual([1, 2]);
     expect(events.at(-1)).toEqual({ kind: 'refused', reason: 'late', priority: 'caller' });
   });

@@ -21,10 +21,10 @@ describe('a 429', () => {
     const { upstream, guard, read, events } = guarded({}, (held, nth) =>
       nth === 1 ? held.fail(answered(429, 7)) : held.answer(),
     );
-    expect(await read(1)).toMatchObject({ code: 'upstream_busy', status: 503, retryAfter: 7 });
+    expect(await read(1)).toMatchObject({ code: 'upstream_busy', status: 429, retryAfter: 7 });
     expect(guard.stats().pausedUntil).toBe(START + 7000);
     await vi.advanceTimersByTimeAsync(2500);
-    expect(await read(2)).toMatchObject({ code: 'upstream_busy', status: 503, reason: 'paused', retryAfter: 5 });
+    expect(await read(2)).toMatchObject({ code: 'upstream_busy', status: 429, reason: 'paused', retryAfter: 5 });
     expect(await read(3, 'behind')).toMatchObject({ reason: 'paused' });
     expect(upstream.sent).toHaveLength(1);
     await vi.advanceTimersByTimeAsync(4500);
