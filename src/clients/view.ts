@@ -8,6 +8,7 @@ import type { Envelope, RawBytes, Row } from '../timeline/reading.ts';
 import { skipSpace, skipValue, walkArray, walkObject } from '../upstream/json-walk.ts';
 import type { TimestampQuery } from '../upstream/upstream.ts';
 import type { View } from './client.ts';
+import { showsContactData, urlShowsContactData } from './contact-data.ts';
 
 /** Forms of single values. `null` passes each of them: it says nothing. */
 const FORMS = {
@@ -15,8 +16,20 @@ const FORMS = {
   flag: { meaning: '`true` or `false`', admits: (raw: RawBytes) => raw === 'true' || raw === 'false' },
   text: { meaning: 'any text', admits: (raw: RawBytes) => raw.startsWith('"') },
   word: { meaning: 'letters, digits, `_` and `-`, at most 40', admits: (raw: RawBytes) => /^"[A-Za-z][\w-]{0,39}"$/.test(raw) },
-  label: { meaning: 'a text without an e-mail address or a phone number', admits: isLabel },
-  url: { meaning: 'an http or https URL without credentials, or an empty text', admits: isUrl },
+  mimetype: {
+    meaning: 'a media type such as `image/png`',
+    admits: (raw: RawBytes) => /^"[a-z][\w.+-]{0,99}\/[\w.+-]{1,99}"$/i.test(raw),
+  },
+  label: {
+    meaning: 'a text without an e-mail address or a phone number (seven digits with no letter between them)',
+    admits: isLabel,
+  },
+  url: {
+    meaning:
+      'an http or https URL without credentials, and without an e-mail address or a phone number, or an empty text. ' +
+      'Signed ids, hashes, days and places on a map are no phone numbers',
+    admits: isUrl,
+  },
 } as const satisfies Record<string, { readonly meaning: string; readonly admits: (raw: RawBytes) => boolean }>;
 
 /** `first` names a member whose value is taken instead, where it has one. */
@@ -45,6 +58,7 @@ const number = { form: 'number' } as const;
 const flag = { form: 'flag' } as const;
 const text = { form: 'text' } as const;
 const word = { form: 'word' } as const;
+const mimetype = { form: 'mimetype' } as const;
 const label = { form: 'label' } as const;
 const url = { form: 'url' } as const;
 
@@ -86,7 +100,16 @@ const SENDER: ShapesByType = {
 
 const MEDIA: Shape = {
   what: 'a file: image, audio, video, story, post',
-  keep: { id: number, file_type: word, data_url: url, thumb_url: url, file_size: number, width: number, height: number },
+  keep: {
+    id: number,
+    file_type: word,
+    content_type: mimetype,
+    data_url: url,
+    thumb_url: url,
+    file_size: number,
+    width: number,
+    height: number,
+  },
   without: '`transcribed_text`: made by a machine for agents',
 };
 
@@ -179,7 +202,7 @@ const MESSAGE: Shape = {
     sender: { object: SENDER },
     attachments: { list: ATTACHMENT },
   },
-  without: '`source_id`: that of WhatsApp holds the phone number, that of an e-mail is an address. `inbox_id`',
+  without: '`source_id`: that of WhatsApp holds the phone number, that of an e-mail is an address. `inbox_id`, `call`',
 };
 
 const META: Shape = {
@@ -229,12 +252,15 @@ function customerEnvelope({ head, tail }: Envelope): Envelope {
   return { head: `{"meta":${keepOf(membersAt(meta, 0), META)},"payload":[`, tail: ']}' };
 }
 
-/** The raw members of the object that opens at `open`. Of repeated ones the last counts, as everywhere. */
+/** The names that some shape keeps. Others are not even gathered: whoever wrote the row may have made many. */
+const KEPT = new Set(['meta', ...[META, MESSAGE].flatMap((shape) => shapesFrom(shape)).flatMap(({ keep }) => Object.keys(keep))]);
+
+/** The raw members of the object that opens at `open`, as far as any are kept. Of repeated ones the last counts, as everywhere. */
 function membersAt(json: RawBytes, open: number): ReadonlyMap<string, RawBytes> {
   const members = new Map<string, RawBytes>();
   walkObject(json, open, (key, at) => {
     const end = skipValue(json, at);
-    members.set(key, json.slice(at, end).trimEnd());
+    if (KEPT.has(key)) members.set(key, json.slice(at, end).trimEnd());
     return end;
   });
   return members;
@@ -283,13 +309,9 @@ function textOf(raw: RawBytes): string | null {
   return typeof value === 'string' ? value : null;
 }
 
-/** Channels name contacts by their address where they know no better: SMS by the number, e-mail by the mailbox. */
 function isLabel(raw: RawBytes): boolean {
-  const value = textOf(raw)?.normalize('NFKC');
-  if (value === undefined) return false;
-  const isAddress = /[^\s@]@[^\s@]/.test(value);
-  const isPhoneNumber = /\p{Nd}(?:[\s().\p{Pd}/]*\p{Nd}){6}/u.test(value);
-  return !isAddress && !isPhoneNumber;
+  const value = textOf(raw);
+  return value !== null && !showsContactData(value);
 }
 
 function isUrl(raw: RawBytes): boolean {
@@ -297,7 +319,7 @@ function isUrl(raw: RawBytes): boolean {
   if (value === null || value === '') return value === '';
   if (!/^https?:\/\//i.test(value) || !URL.canParse(value)) return false;
   const { username, password } = new URL(value);
-  return username === '' && password === '';
+  return username === '' && password === '' && !urlShowsContactData(value);
 }
 
 /** The allow-list as a Markdown table for people. */

@@ -33,6 +33,7 @@ const SIGNS = [
   'sender.thumbnail',
   'sender.type',
   'attachments[].file_type',
+  'attachments[].content_type',
   'attachments[].data_url',
   'attachments[].thumb_url',
   'attachments[].fallback_title',
@@ -324,6 +325,102 @@ describe('what is kept', () => {
     ]),
   );
 
+  test.each(
+    [
+      '\u2212',
+      '\u200b',
+      '\u00ad',
+      '_',
+      '\u00b7',
+      '+',
+      '\u2060',
+      '\u3164',
+      '*',
+      '\u02bc',
+      '\ufe0f\u20e3',
+      ' / ',
+      '=',
+      '\u2e31',
+    ].map((sign) => ['555', '0100', '001'].join(sign)),
+  )('the number %j is no name', (name) => {
+    expect(show({ sender: { type: 'contact', name } })['sender']).toEqual({ type: 'contact' });
+    const attachments = [{ file_type: 'fallback', fallback_title: name }];
+    expect(show({ attachments })['attachments']).toEqual([{ file_type: 'fallback' }]);
+  });
+
+  test.each(['jane\u200b@\u200bexample.test', 'jane\u00ad@example.test', 'jane\uff20example.test'])(
+    'the address %j is no name',
+    (name) => expect(show({ sender: { type: 'contact', name } })['sender']).toEqual({ type: 'contact' }),
+  );
+
+  test('six digits are a name, and so are seven with a letter between them', () => {
+    for (const name of ['Room 12-34-56', 'Nadia 1990 b 2026', '№ 100 000']) {
+      expect(show({ sender: { type: 'contact', name } })['sender']).toEqual({ name, type: 'contact' });
+    }
+  });
+
+  const HASH = '757bb31c9f7e73e001146a5095617aae12345678';
+  test.each([
+    `https://chat.example.test/rails/active_storage/blobs/redirect/eyJfcmFpbHMiOnsiMTIzNDU2Nzg5MCJ9fQ==--${HASH}/photo.png`,
+    `https://203.0.113.77:3000/rails/active_storage/blobs/redirect/eyJf--${HASH}/IMG-20260101-WA0003.jpg`,
+    `https://chat.example.test/rails/active_storage/blobs/redirect/eyJf--${HASH}/Screenshot%202026-01-01%20at%2012.00.00.png`,
+    'https://a.test/2026/01/01/1234/x.png',
+    'https://lookaside.fbsbx.com/ig_messaging_cdn/?asset_id=17912345678901234&signature=AbC',
+    'https://maps.google.com/?q=52.5200066,13.4049540',
+    'https://shop.test/files/a.png?v=1699999999',
+    'https://a.test/12345678-1234-1234-1234-123456789012/x',
+    `https://www.gravatar.test/avatar/0123456789abcdef0123456789abcdef`,
+    'https://a.test/logo@2x.png',
+    'https://a.test/@jane/posts',
+    '',
+  ])('the URL %j is kept', (url) =>
+    expect(show({ attachments: [{ id: 1, file_type: 'image', data_url: url, thumb_url: '' }] })['attachments']).toEqual([
+      { id: 1, file_type: 'image', data_url: url, thumb_url: '' },
+    ]),
+  );
+
+  test.each([
+    'https://a.test/jane@example.test.png',
+    'https://a.test/jane%40example.test',
+    'https://a.test/jane%2540example.test',
+    'https://a.test/?to=jane@example.test',
+    'https://a.test/jane%E2%80%8B@2x.example.test',
+    'https://a.test/#jane@example.test',
+    'https://wa.me/15550100001',
+    'https://a.test/?phone=%2B49%20155%205000',
+    'https://a.test/+49%2F155%2F5000.png',
+    'https://a.test/avatars/555\u2212010\u22120001.png',
+    'https://a.test/+20260101',
+  ])('the URL %j is left out, for whom it names', (url) => {
+    expect(show({ attachments: [{ id: 1, file_type: 'image', data_url: url }] })['attachments']).toEqual([
+      { id: 1, file_type: 'image' },
+    ]);
+    expect(show({ sender: { type: 'user', avatar_url: url } })['sender']).toEqual({ type: 'user' });
+    const items = [{ link: url, actions: [{ uri: url }] }];
+    expect(show({ content_attributes: { items } })['content_attributes']).toEqual({ items: [{ actions: [{}] }] });
+  });
+
+  test('of a file, its media type is shown where it is one', () => {
+    const types = [
+      'image/png',
+      'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+      'png',
+      'a/b c',
+      'a@b/c',
+    ];
+    const attachments = types.map((type) => ({ file_type: 'file', content_type: type }));
+    const [first, second] = attachments;
+    const rest = { file_type: 'file' };
+    expect(show({ attachments })['attachments']).toEqual([first, second, rest, rest, rest]);
+  });
+
+  test('what newer versions add to a row stays behind: a call', () => {
+    expect(show({ content_type: 'voice_call', call: { from_number: '+15550100001', status: 'ringing' } })).toEqual({
+      ...SPOKEN,
+      content_type: 'voice_call',
+    });
+  });
+
   test('what was typed into a form stays behind, what was chosen from a list is shown', () => {
     expect(
       show({
@@ -391,7 +488,7 @@ describe('the table for people', () => {
   test('is a table with three cells a line, and every form that it names is told', () => {
     for (const line of table.split('\n')) expect(line.match(/\|/g)).toHaveLength(4);
     expect(customerViewForms().match(/^- (\w+): /gm)).toEqual(
-      ['number', 'flag', 'text', 'word', 'label', 'url'].map((form) => `- ${form}: `),
+      ['number', 'flag', 'text', 'word', 'mimetype', 'label', 'url'].map((form) => `- ${form}: `),
     );
   });
 });
