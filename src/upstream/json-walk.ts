@@ -1,5 +1,5 @@
-// Walks JSON that is already known to be valid and says where its parts begin and end. Nothing here checks grammar, and
-// nothing recurses: how deep a body nests costs no stack.
+// Walks JSON and says where its parts begin and end. Nothing here checks grammar, and nothing recurses: how deep a body nests
+// costs no stack. All but `hasMoreValues` want JSON that is known to be valid.
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -34,6 +34,27 @@ function closingQuote(text: string, open: number): number {
     quote = text.indexOf('"', quote + 1);
   }
   return quote;
+}
+
+/**
+ * Whether a text has more than `max` values in arrays and objects, at any depth: each is what the text costs once parsed,
+ * however short it is. Also of a text that is not JSON.
+ */
+export function hasMoreValues(text: string, max: number): boolean {
+  let values = 0;
+  for (let at = 0; at < text.length && values <= max; at++) {
+    switch (text.charCodeAt(at)) {
+      case QUOTE:
+        at = closingQuote(text, at);
+        if (at === -1) return false; // The string does not end: no parser gets any further.
+        break;
+      case OPEN_BRACE:
+      case OPEN_BRACKET:
+      case COMMA:
+        values++;
+    }
+  }
+  return values > max;
 }
 
 /** The index after the value that begins at `at`. */

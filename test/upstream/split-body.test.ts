@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { joinBody } from '../../src/cache/join-body.ts';
+import { VALUES_MAX } from '../../src/upstream/split-body.ts';
 import { joined, refusal, split, text } from './cut.ts';
 
 const ROW = '{"id":7,"content":"hi","message_type":0,"created_at":1700000000,"private":false}';
@@ -139,6 +140,38 @@ describe('refusing a body', () => {
     expect(error?.status).toBe(502);
     expect(error?.message).not.toContain(secret);
     expect(error?.cause).toBeUndefined();
+  });
+});
+
+describe('the number of values in a body', () => {
+  const escapedKeys = (count: number) => Array.from({ length: count }, (_, n) => `"\\u0061${n}":1`).join(',');
+
+  it.each([
+    ['members of a row', () => page(row(1, 1, `,${escapedKeys(1_000_000)}`))],
+    ['members of meta', () => `{"meta":{${escapedKeys(200_000)}},"payload":[]}`],
+    ['members of the page', () => `{"meta":{},"payload":[],${escapedKeys(200_000)}}`],
+    ['members of a sender', () => page(row(1, 1, `,"sender":{${escapedKeys(200_000)}}`))],
+    ['empty objects', () => page(row(1, 1, `,"items":[${'{},'.repeat(200_000)}0]`))],
+    ['brackets', () => page(row(1, 1, `,"items":[${'[[],[]],'.repeat(50_000)}0]`))],
+    ['numbers', () => page(row(1, 1, `,"items":[${'1,'.repeat(200_000)}0]`))],
+  ])('is bounded: too many %s are refused before anything is made of them', (_what, body) => {
+    const bytes = Buffer.from(body());
+    const startedAt = performance.now();
+    expect(refusal(bytes)?.message).toContain('too many values');
+    expect(performance.now() - startedAt).toBeLessThan(500);
+  });
+
+  it('may be all that the bound allows, and no more', () => {
+    // Of the page itself, six open and five more stand behind a comma or open in the row.
+    const numbers = (count: number) => page(row(1, 1, `,"more":[${'0,'.repeat(count)}0]`));
+    expect(split(numbers(VALUES_MAX - 11)).rows).toHaveLength(1);
+    expect(refusal(numbers(VALUES_MAX - 10))?.message).toContain('too many values');
+  });
+
+  it('is not that of commas and brackets in strings', () => {
+    const content = JSON.stringify('\\",[{'.repeat(VALUES_MAX));
+    expect(split(page(row(1, 1, `,"content":${content}`))).rows).toHaveLength(1);
+    expect(refusal(`{"meta":{},"payload":["${',['.repeat(VALUES_MAX)}`)?.message).toContain('not JSON');
   });
 });
 
