@@ -108,6 +108,7 @@ export async function buildApp({
     mode: config.history,
     shadowRate: config.shadowRate,
     observer: cacheObserver(metrics, logger),
+    onForgotten: (extent) => renderer.forget(extent),
     answerTimeoutMs: ANSWER_TIMES * config.upstreamTimeoutMs,
   });
   const renderer = new Renderer(Math.floor(config.cacheMemoryBytes * RENDERED_SHARE), (rows) => metrics.withheld(rows));
@@ -131,13 +132,7 @@ export async function buildApp({
   operations(http, { metrics, readiness });
   if (config.adminKeys.length > 0) {
     const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
-    admin(http, {
-      admins,
-      purge: (extent) => {
-        renderer.clear();
-        return readThrough.purge(extent);
-      },
-    });
+    admin(http, { admins, purge: (extent) => readThrough.purge(extent) });
   }
   await http.register(async (served) => {
     await served.register(underPressure, {

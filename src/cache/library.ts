@@ -30,6 +30,8 @@ export interface LibraryOptions {
   readonly memoryBytesMax: number;
   readonly mode: HistoryMode;
   readonly observer: CacheObserver;
+  /** Told what is forgotten as soon as it is, so that what others made of it goes too. */
+  readonly onForgotten?: (extent: Extent) => void;
 }
 
 /** What a read brought, and whether it is kept. */
@@ -184,6 +186,7 @@ export class Library {
     const concerns = extentTest(extent);
     this.#flights.invalidate((key) => concerns(key.slice(0, key.indexOf(' '))));
     this.#missing.clear();
+    this.#options.onForgotten?.(extent);
     return this.#store.deleteWhere(concerns);
   }
 
@@ -224,6 +227,7 @@ export class Library {
     const prefix = `${conversationKey(conversation)} `;
     this.#flights.invalidate((key) => key.startsWith(prefix));
     this.#store.delete(conversation);
+    this.#options.onForgotten?.(conversation);
   }
 }
 
@@ -243,7 +247,7 @@ export function hasBadRow(error: unknown): boolean {
 }
 
 /** A test for the keys of `conversationKey`. */
-function extentTest({ accountId, conversationId }: Extent): (key: string) => boolean {
+export function extentTest({ accountId, conversationId }: Extent): (key: string) => boolean {
   if (accountId === undefined) return () => true;
   if (conversationId === undefined) return (key) => key.startsWith(`${accountId}/`);
   const only = conversationKey({ accountId, conversationId });

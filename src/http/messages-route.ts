@@ -3,7 +3,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Outcome } from '../cache/outcome.ts';
 import type { Demand, ReadThrough } from '../cache/read-through.ts';
-import { conversationKey } from '../cache/memory-store.ts';
 import { allows } from '../clients/scope.ts';
 import { queryOfView } from '../clients/view.ts';
 import { BackscrollError, notFound } from '../errors.ts';
@@ -46,10 +45,11 @@ export function messagesRoute(app: FastifyInstance, { authenticate, readThrough,
     if (!allows(reader.scope, conversation)) throw notFound();
 
     const query = queryOfView(reader.view, asked);
+    const { forgets } = renderer;
     const answer = await readThrough.answer(conversation, query, demandOf(request, reply, reader.mayBypass));
     request.outcome = answer.outcome;
     const key = query.mode === 'before_timestamp' ? 'before_timestamp' : queryKey(query);
-    const { body, etag } = renderer.render(`${conversationKey(conversation)} ${key}`, answer, reader.view);
+    const { body, etag } = renderer.render({ conversation, query: key, view: reader.view, forgets }, answer);
     void reply.headers({
       etag,
       'cache-control': 'private, no-cache',

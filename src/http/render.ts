@@ -1,11 +1,15 @@
-// From rows and envelope to body and ETag, as a view shows them. Pages that are asked for again are rendered once.
+// From rows and envelope to body and ETag, as a view shows them. Pages that are asked for again are rendered once, and are kept
+// no longer than what they were made of: erased words stand in them too.
 
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { joinBody } from '../cache/join-body.ts';
+import { extentTest, type Extent } from '../cache/library.ts';
+import { conversationKey } from '../cache/memory-store.ts';
 import type { View } from '../clients/client.ts';
 import { customerPage } from '../clients/view.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
+import type { ConversationId } from '../upstream/upstream.ts';
 
 export interface Rendered {
   readonly body: Buffer;
@@ -18,13 +22,29 @@ interface Page {
   readonly envelope: Envelope;
 }
 
-interface Kept extends Rendered, Page {}
+interface Kept extends Rendered, Page {
+  /** The key of its conversation. */
+  readonly of: string;
+}
+
+/** What a page shows. */
+export interface Subject {
+  readonly conversation: ConversationId;
+  /** Names the query. */
+  readonly query: string;
+  readonly view: View;
+  /** `Renderer.forgets` as it was before the page was made: what was forgotten since may be in it. */
+  readonly forgets: number;
+}
 
 const ENTRY_BYTES = 500;
 
 export class Renderer {
   readonly #kept: LRUCache<string, Kept>;
+  /** The keys of kept pages by conversation. */
+  readonly #keysOf = new Map<string, Set<string>>();
   readonly #onWithheld: (rows: number) => void;
+  #forgets = 0;
 
   /**
    * @param bytesMax what rendered pages may hold beside the rows they are made of.
@@ -35,18 +55,38 @@ export class Renderer {
     this.#kept = new LRUCache({
       maxSize: Math.max(1, bytesMax),
       sizeCalculation: ({ body, rows }) => ENTRY_BYTES + body.length + 8 * rows.length,
+      dispose: ({ of }, key, reason) => {
+        if (reason === 'set') return;
+        const keys = this.#keysOf.get(of);
+        keys?.delete(key);
+        if (keys?.size === 0) this.#keysOf.delete(of);
+      },
     });
   }
 
-  /** @param key names the conversation and the query; a kept page is used only if its rows are the very same. */
-  render(key: string, page: Page, view: View): Rendered {
-    const viewKey = `${view} ${key}`;
-    const kept = this.#kept.get(viewKey);
+  /** How often something was forgotten. Ask before what a page is made of. */
+  get forgets(): number {
+    return this.#forgets;
+  }
+
+  /** A kept page is used only if its rows are the very same. */
+  render({ conversation, query, view, forgets }: Subject, page: Page): Rendered {
+    const of = conversationKey(conversation);
+    const key = `${of} ${view} ${query}`;
+    const kept = this.#kept.get(key);
     if (kept !== undefined && isSamePage(kept, page)) return kept;
     const body = this.#bodyOf(page, view);
     const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
-    this.#kept.set(viewKey, { body, etag, rows: page.rows, envelope: page.envelope });
+    if (forgets === this.#forgets) this.#keep(key, { of, body, etag, rows: page.rows, envelope: page.envelope });
     return { body, etag };
+  }
+
+  #keep(key: string, page: Kept): void {
+    this.#kept.set(key, page);
+    if (!this.#kept.has(key)) return; // Larger than all that may be kept.
+    const keys = this.#keysOf.get(page.of);
+    if (keys === undefined) this.#keysOf.set(page.of, new Set([key]));
+    else keys.add(key);
   }
 
   #bodyOf(page: Page, view: View): Buffer {
@@ -61,9 +101,17 @@ export class Renderer {
     }
   }
 
-  /** Forgets every page. */
-  clear(): void {
-    this.#kept.clear();
+  /** Forgets every page of these conversations, and keeps none that is being made. */
+  forget(extent: Extent): void {
+    this.#forgets++;
+    const { accountId, conversationId } = extent;
+    const conversations =
+      accountId === undefined || conversationId === undefined
+        ? [...this.#keysOf.keys()].filter(extentTest(extent))
+        : [conversationKey({ accountId, conversationId })];
+    for (const of of conversations) {
+      for (const key of this.#keysOf.get(of) ?? []) this.#kept.delete(key);
+    }
   }
 
   get bytes(): number {

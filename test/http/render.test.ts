@@ -1,0 +1,81 @@
+// Rendered pages: made once, kept within their share, and gone with what they were made of.
+
+import { expect, test } from 'vitest';
+import { Renderer, type Subject } from '../../src/http/render.ts';
+import type { Row } from '../../src/timeline/reading.ts';
+import type { Backscroll } from '../support/backscroll.ts';
+import { messagesOf, startHouse } from '../support/backscroll.ts';
+
+const ADMIN_KEY = 'admin-key-of-the-tests';
+
+async function bytesHeld(backscroll: Backscroll): Promise<number> {
+  return Number(/^backscroll_cache_bytes (\d+)$/m.exec(await backscroll.metrics())?.[1]);
+}
+
+test('when Chatwoot says that a conversation is not there, nothing of it is held any more', async () => {
+  const { backscroll, chatwoot, clock } = await startHouse();
+  await backscroll.get(messagesOf(2));
+  await backscroll.get(messagesOf(2, '?after=0'));
+  expect(await bytesHeld(backscroll)).toBeGreaterThan(1000);
+  clock.advance(2000);
+  chatwoot.table.removeConversation(1, 2);
+  expect((await backscroll.get(messagesOf(2))).status).toBe(404);
+  expect(await bytesHeld(backscroll)).toBe(0);
+});
+
+test('a purge takes the pages of its conversations and leaves those of others', async () => {
+  const { backscroll } = await startHouse({ env: { ADMIN_KEYS: `ops=${ADMIN_KEY}` } });
+  const purge = async (search: string) =>
+    backscroll.send({ method: 'DELETE', target: `/admin/cache${search}`, headers: [['api_access_token', ADMIN_KEY]] });
+  await backscroll.get(messagesOf(2));
+  const alone = await bytesHeld(backscroll);
+  await backscroll.get(messagesOf(3));
+  await purge('?account=1&conversation=3');
+  expect(await bytesHeld(backscroll)).toBe(alone);
+  await purge('?account=2');
+  expect(await bytesHeld(backscroll)).toBe(alone);
+  await purge('?account=1');
+  expect(await bytesHeld(backscroll)).toBe(0);
+});
+
+test('a page that was read before its conversation was forgotten is shown, and not kept', async () => {
+  const { backscroll, chatwoot } = await startHouse({ env: { ADMIN_KEYS: `ops=${ADMIN_KEY}` } });
+  const gate = chatwoot.hold('after-read');
+  const answer = backscroll.get(messagesOf(2));
+  await gate.arrived;
+  await backscroll.send({ method: 'DELETE', target: '/admin/cache', headers: [['api_access_token', ADMIN_KEY]] });
+  gate.release();
+  expect((await answer).status).toBe(200);
+  expect(await bytesHeld(backscroll)).toBe(0);
+});
+
+const ENVELOPE = { head: '{"meta":{},"payload":[', tail: ']}' };
+const pageOf = (raw: string) => ({ rows: [{ id: 1, createdAt: 1, internal: false, raw } satisfies Row], envelope: ENVELOPE });
+const subject = (conversationId: number, query = 'latest'): Subject => ({
+  conversation: { accountId: 1, conversationId },
+  query,
+  view: 'agent',
+  forgets: 0,
+});
+
+test('pages are rendered once and kept within their share', () => {
+  const renderer = new Renderer(10_000);
+  const page = pageOf('x'.repeat(3000));
+  const { body } = renderer.render(subject(1), page);
+  expect(renderer.render(subject(1), page).body === body).toBe(true);
+  expect(renderer.render(subject(1, 'before 5'), page).body === body).toBe(false);
+  for (let id = 2; id < 50; id++) renderer.render(subject(id), page);
+  expect(renderer.bytes).toBeGreaterThan(6000);
+  expect(renderer.bytes).toBeLessThanOrEqual(10_000);
+  renderer.forget({ accountId: 1 });
+  expect(renderer.bytes).toBe(0);
+});
+
+test('a page beyond its share is rendered, not kept, and what was kept in its place is gone', () => {
+  const renderer = new Renderer(10_000);
+  renderer.render(subject(1), pageOf('x'));
+  expect(renderer.render(subject(1), pageOf('y'.repeat(20_000))).body.length).toBeGreaterThan(20_000);
+  expect(renderer.bytes).toBe(0);
+  renderer.forget({ accountId: 1, conversationId: 1 });
+  expect(renderer.bytes).toBe(0);
+});
