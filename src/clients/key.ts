@@ -1,6 +1,6 @@
 // A key is kept and compared only as its SHA-256, so that neither memory, a file nor the time a comparison takes gives it away.
 
-import { hash, timingSafeEqual } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** The 32 bytes that stand for a key. */
 export type KeyDigest = Uint8Array;
@@ -22,16 +22,4 @@ export function digestOfKey(key: string): KeyDigest {
 export function digestFromHex(hex: string): KeyDigest {
   if (!HEX_DIGEST.test(hex)) throw new RangeError('A digest has 64 lower-case hexadecimal digits');
   return Buffer.from(hex, 'hex');
-}
-
-/**
- * The position of the digest among `known`, or -1. Every entry is compared, also after a match: the time taken depends on
- * the number of entries and not on which of them, or how much of it, is equal.
- */
-export function indexOfDigest(digest: KeyDigest, known: readonly KeyDigest[]): number {
-  let found = -1;
-  for (const [index, candidate] of known.entries()) {
-    if (timingSafeEqual(digest, candidate)) found = index;
-  }
-  return found;
 }

@@ -1,9 +1,10 @@
 // All clients at one moment. A registry never changes: a reload builds another and swaps one reference.
 
+import { timingSafeEqual } from 'node:crypto';
 import { ANONYMOUS, type Client, type Reader } from './client.ts';
 import { parseClientsFile } from './clients-file.ts';
 import { collisions, type Claim } from './collisions.ts';
-import { digestOfKey, indexOfDigest } from './key.ts';
+import { digestOfKey, type KeyDigest } from './key.ts';
 
 export interface ClientRegistry {
   readonly clients: readonly Client[];
@@ -29,18 +30,27 @@ export type RegistryRead =
 
 export function clientRegistry(clients: readonly Client[], options: { readonly allowAnonymous: boolean }): ClientRegistry {
   const table = Object.freeze([...clients]);
-  const entries = table.flatMap((client) =>
-    client.keys.map(({ digest, notAfterAt = Infinity }) => ({ client, digest, notAfterAt })),
+  const entries = new Map(
+    table.flatMap((client) =>
+      client.keys.map(({ digest, notAfterAt = Infinity }) => [nameOfDigest(digest), { client, digest, notAfterAt }] as const),
+    ),
   );
-  const digests = entries.map(({ digest }) => digest);
   return Object.freeze({
     clients: table,
     anonymous: options.allowAnonymous ? ANONYMOUS : null,
     find(key: string, now: number): Client | null {
-      const entry = entries[indexOfDigest(digestOfKey(key), digests)];
-      return entry === undefined || now >= entry.notAfterAt ? null : entry.client;
+      const digest = digestOfKey(key);
+      // A wrong key costs the same whatever number of clients there is. How long the look takes may tell of a digest, never of
+      // a key: nobody can write a key for a digest. What was found is compared whole, in constant time.
+      const entry = entries.get(nameOfDigest(digest));
+      if (entry === undefined || !timingSafeEqual(digest, entry.digest)) return null;
+      return now >= entry.notAfterAt ? null : entry.client;
     },
   });
+}
+
+function nameOfDigest(digest: KeyDigest): string {
+  return Buffer.from(digest).toString('latin1');
 }
 
 /** Reads the clients file anew and joins it with what the environment gave. Each problem is about CLIENTS_FILE. */
