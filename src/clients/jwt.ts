@@ -3,7 +3,7 @@
 // Two kinds of keys never meet: a secret only ever checks HS256, a public key only ever an asymmetric signature. A token's own
 // header chooses between them and never what is done with a key, so a public key cannot pass for a secret.
 
-import { createSecretKey } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
 import { decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions, type RemoteJWKSet } from 'jose';
 import { readerOfClaims } from './claims.ts';
 import type { Reader } from './client.ts';
@@ -49,16 +49,10 @@ export function tokenVerifier({ secrets, keys, issuer, audience, onRefused = () 
       if (keys === null) throw new errors.JOSEAlgNotAllowed();
       return (await jwtVerify(token, keys, rules(KEY_ALGORITHMS, now))).payload;
     }
-    for (const secret of secretKeys) {
-      try {
-        // One after the other: nearly always the first fits.
-        // oxlint-disable-next-line no-await-in-loop
-        return (await jwtVerify(token, secret, rules([SECRET_ALGORITHM], now))).payload;
-      } catch (error) {
-        if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
-      }
-    }
-    throw new errors.JWSSignatureVerificationFailed();
+    // The right one is looked for without the library, which takes a hundred microseconds to refuse one. It judges the rest.
+    const secret = secretKeys.find((candidate) => isSignedWith(candidate, token));
+    if (secret === undefined) throw new errors.JWSSignatureVerificationFailed();
+    return (await jwtVerify(token, secret, rules([SECRET_ALGORITHM], now))).payload;
   }
 
   return {
@@ -75,4 +69,11 @@ export function tokenVerifier({ secrets, keys, issuer, audience, onRefused = () 
       }
     },
   };
+}
+
+function isSignedWith(secret: KeyObject, token: string): boolean {
+  const end = token.lastIndexOf('.');
+  const signature = Buffer.from(token.slice(end + 1), 'base64url');
+  const right = createHmac('sha256', secret).update(token.slice(0, end)).digest();
+  return signature.length === right.length && timingSafeEqual(signature, right);
 }
