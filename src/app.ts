@@ -26,6 +26,7 @@ import type { Config } from './config.ts';
 import { BackscrollError } from './errors.ts';
 import { admin } from './http/admin.ts';
 import { authentication, limitKey } from './http/authentication.ts';
+import { callerAddress } from './http/caller-address.ts';
 import { allowOrigins } from './http/cors.ts';
 import { Draining } from './http/draining.ts';
 import { messagesRoute } from './http/messages-route.ts';
@@ -35,6 +36,7 @@ import { Readiness } from './http/readiness.ts';
 import { Renderer } from './http/render.ts';
 import { createServer } from './http/server.ts';
 import { cacheObserver, protectionObserver } from './http/told.ts';
+import { WindowCounterStore } from './http/window-counters.ts';
 import { createChatwoot } from './upstream/chatwoot.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
 import { VERSION } from './version.ts';
@@ -127,12 +129,13 @@ export async function buildApp({
     metrics,
     onCredentialsRefused: () => readiness.suspect(),
   });
+  const addressOf = callerAddress(config.ipv6PrefixBits);
   await allowOrigins(http, config.corsOrigins);
   const draining = new Draining(http);
   operations(http, { metrics, readiness });
   if (config.adminKeys.length > 0) {
     const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
-    admin(http, { admins, purge: (extent) => readThrough.purge(extent) });
+    admin(http, { admins, addressOf, purge: (extent) => readThrough.purge(extent) });
   }
   await http.register(async (served) => {
     await served.register(underPressure, {
@@ -145,13 +148,14 @@ export async function buildApp({
       hook: 'preHandler',
       max: (request) => (request.reader?.rateLimit ?? config.rateLimit).max,
       timeWindow: (request) => (request.reader?.rateLimit ?? config.rateLimit).windowMs,
-      keyGenerator: limitKey,
+      keyGenerator: limitKey(addressOf),
+      store: WindowCounterStore,
       errorResponseBuilder: (_request, { ttl }) =>
         new BackscrollError('rate_limited', 'Too many requests for this client; wait as long as Retry-After says', {
           retryAfter: ttl / 1000,
         }),
     });
-    const authenticate = authentication({ clients: () => clients.current, tokens: tokensOf(config, logger) });
+    const authenticate = authentication({ clients: () => clients.current, tokens: tokensOf(config, logger), addressOf });
     messagesRoute(served, { authenticate, readThrough, renderer });
   });
 

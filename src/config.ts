@@ -155,6 +155,12 @@ const SETTINGS = {
       'Whose `X-Forwarded-For` to believe: addresses and networks (also `loopback`, `linklocal`, `uniquelocal`), a number of hops, or `true` for everyone',
     parse: trustedProxies,
   },
+  ipv6PrefixBits: {
+    name: 'IPV6_PREFIX',
+    default: '64',
+    meaning: 'Bits of an IPv6 address that limits by address take for one caller',
+    parse: integer(16, 128),
+  },
   rateLimit: {
     name: 'RATE_LIMIT',
     default: '3000/1m',

@@ -25,11 +25,12 @@ export type Claims = Static<typeof ClaimsSchema>;
 export function readerOfClaims(claims: unknown): Reader | null {
   if (!Value.Check(ClaimsSchema, claims)) return null;
   const { account, conversations, view = 'customer', sub = '' } = claims;
-  return { clientName: nameOfSubject(sub), scope: [{ account, conversations }], view, mayBypass: false };
+  const reader: Reader = { clientName: nameOfSubject(sub), scope: [{ account, conversations }], view, mayBypass: false };
+  return sub === '' ? { ...reader, isNameless: true } : reader;
 }
 
 /** The name of all readers whose token has no subject. */
-export const NAMELESS = 'jwt';
+const NAMELESS = 'jwt';
 
 /**
  * A name that is safe to log, and different for different subjects: one that had to be changed ends in a part of its hash.

@@ -31,13 +31,21 @@ export interface Reader {
   readonly view: View;
   readonly mayBypass: boolean;
   readonly rateLimit?: Rate;
+  /** The name is that of many, who are told apart by address. A client may have the same one, and is itself. */
+  readonly isNameless?: true;
 }
 
 /** Names go into logs and metrics: letters, digits and `. _ -`, at most 64 of them. */
 export const CLIENT_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 /** The caller without a credential, where `ALLOW_ANONYMOUS` admits one. No client may take its name. */
-export const ANONYMOUS: Reader = Object.freeze({ clientName: 'anonymous', scope: '*', view: 'agent', mayBypass: false });
+export const ANONYMOUS: Reader = Object.freeze({
+  clientName: 'anonymous',
+  scope: '*',
+  view: 'agent',
+  mayBypass: false,
+  isNameless: true,
+});
 
 export function readerOf(client: Client): Reader {
   const { name, scope, view, mayBypass, rateLimit } = client;

@@ -44,7 +44,7 @@ export async function check(args: readonly string[], env: NodeJS.ProcessEnv, { s
   return isGood;
 }
 
-function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl }: Config): Finding[] {
+function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl, trustProxy }: Config): Finding[] {
   const now = Date.now();
   const dead = clients.filter(({ keys }) => keys.every(({ notAfterAt = Infinity }) => now >= notAfterAt));
   return [
@@ -54,7 +54,15 @@ function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl
     ...(anonymous === null
       ? []
       : [{ kind: 'note', text: 'ALLOW_ANONYMOUS: callers without a key read everything, private notes included' } as const]),
+    ...proxyFindings(trustProxy),
   ];
+}
+
+/** What is asked of a proxy cannot be seen from here; what follows where there is one can be told. */
+function proxyFindings(trustProxy: Config['trustProxy']): Finding[] {
+  const off = 'TRUST_PROXY is off: if a proxy stands before this server, limits by address take all callers for one';
+  const everyone = 'TRUST_PROXY is true: callers choose the address that limits count them by; better name the proxies';
+  return typeof trustProxy === 'boolean' ? [{ kind: 'note', text: trustProxy ? everyone : off }] : [];
 }
 
 async function keysFinding(url: URL): Promise<Finding> {

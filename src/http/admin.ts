@@ -4,17 +4,18 @@ import type { FastifyInstance } from 'fastify';
 import type { Extent } from '../cache/library.ts';
 import type { ClientRegistry } from '../clients/registry.ts';
 import { invalidParameter } from '../errors.ts';
-import { authentication, readerOf } from './authentication.ts';
+import { authentication, readerOf, type AuthenticationOptions } from './authentication.ts';
 
 export interface AdminOptions {
   readonly admins: ClientRegistry;
+  readonly addressOf: AuthenticationOptions['addressOf'];
   /** Forgets, and tells how many conversations were known. */
   readonly purge: (extent: Extent) => number;
 }
 
 /** `DELETE /admin/cache`, with `?account=` an account's, with `&conversation=` too one conversation's. */
-export function admin(app: FastifyInstance, { admins, purge }: AdminOptions): void {
-  const onRequest = authentication({ clients: () => admins, tokens: null });
+export function admin(app: FastifyInstance, { admins, addressOf, purge }: AdminOptions): void {
+  const onRequest = authentication({ clients: () => admins, tokens: null, addressOf });
   app.delete('/admin/cache', { onRequest }, (request) => {
     const { url = '' } = request.raw;
     const extent = readExtent(new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : ''));

@@ -2,8 +2,7 @@
 
 import type { FastifyRequest } from 'fastify';
 import { authenticate } from '../clients/authenticate.ts';
-import { NAMELESS } from '../clients/claims.ts';
-import { ANONYMOUS, type Reader } from '../clients/client.ts';
+import type { Reader } from '../clients/client.ts';
 import type { TokenVerifier } from '../clients/jwt.ts';
 import type { ClientRegistry } from '../clients/registry.ts';
 import { SigningKeysUnavailable } from '../clients/signing-keys.ts';
@@ -21,33 +20,31 @@ export interface AuthenticationOptions {
   readonly clients: () => ClientRegistry;
   /** Null where signed tokens are not accepted. */
   readonly tokens: TokenVerifier | null;
+  /** The address that failures are counted by. */
+  readonly addressOf: (request: FastifyRequest) => string;
 }
 
 /**
  * A hook that puts the reader on the request.
  * @throws BackscrollError `unauthenticated`, `rate_limited` after too many of those, `keys_unavailable`
  */
-export function authentication({ clients, tokens }: AuthenticationOptions): (request: FastifyRequest) => Promise<void> {
+export function authentication({
+  clients,
+  tokens,
+  addressOf,
+}: AuthenticationOptions): (request: FastifyRequest) => Promise<void> {
   const limit = new UnauthenticatedLimit();
   return async (request) => {
     const now = Date.now();
     const found = authenticate(request.raw.rawHeaders, clients(), now, tokens);
     const reader = found instanceof Promise ? await found.catch(failedToVerify) : found;
-    const ip = request.ip as string | undefined;
-    // The caller has gone, and its address with it.
-    if (ip === undefined) throw unauthenticated();
-    if (reader !== null && reader.clientName === ANONYMOUS.clientName) {
-      // Nothing was tried.
-      request.reader = reader;
-      return;
-    }
-    const waitMs = limit.waitMs(ip, now);
-    if (waitMs > 0 && (reader === null || !limit.knows(ip, reader.clientName, now))) throw tooManyFailures(waitMs);
     if (reader === null) {
-      limit.failed(ip, now);
+      const address = addressOf(request);
+      const waitMs = limit.waitMs(address, now);
+      if (waitMs > 0) throw tooManyFailures(waitMs);
+      limit.failed(address, now);
       throw unauthenticated();
     }
-    limit.succeeded(ip, reader.clientName, now);
     request.reader = reader;
   };
 }
@@ -59,9 +56,11 @@ export function readerOf(request: FastifyRequest): Reader {
 }
 
 /** Whom a rate limit counts: a client, the subject of a token, or the address of readers who are nobody in particular. */
-export function limitKey(request: FastifyRequest): string {
-  const name = request.reader?.clientName ?? ANONYMOUS.clientName;
-  return name === ANONYMOUS.clientName || name === NAMELESS ? `${name} at ${request.ip}` : `client ${name}`;
+export function limitKey(addressOf: AuthenticationOptions['addressOf']): (request: FastifyRequest) => string {
+  return (request) => {
+    const { clientName, isNameless = false } = readerOf(request);
+    return isNameless ? `${clientName} at ${addressOf(request)}` : `client ${clientName}`;
+  };
 }
 
 function failedToVerify(error: unknown): never {

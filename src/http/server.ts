@@ -4,9 +4,11 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequ
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { BackscrollError } from '../errors.ts';
+import { trustOf } from './caller-address.ts';
 import { errorReply, refuseConnection, writeError } from './error-replies.ts';
 import { notServed, refuseOther } from './messages-route.ts';
 import type { Metrics } from './metrics.ts';
+import { noticeProxies } from './untrusted-proxy.ts';
 
 export interface ServerOptions {
   readonly logger: FastifyBaseLogger;
@@ -21,7 +23,7 @@ export function createServer({ logger, trustProxy, metrics, onCredentialsRefused
   const http = Fastify({
     loggerInstance: logger,
     logController: new Fastify.LogController({ disableRequestLogging: true }),
-    trustProxy: trustedHops(trustProxy),
+    trustProxy: trustOf(trustProxy),
     genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? randomUUID(),
     clientErrorHandler: refuseConnection,
     frameworkErrors: (_error, request, reply) => writeError(reply.raw, notServed(request.raw.url ?? '')), // A path that cannot be decoded.
@@ -33,7 +35,9 @@ export function createServer({ logger, trustProxy, metrics, onCredentialsRefused
   http.decorateRequest('reader', null);
   http.decorateRequest('outcome', null);
   http.decorateRequest('conversation', null);
+  const noticeProxy = trustProxy === false ? noticeProxies(logger) : undefined;
   http.addHook('onRequest', async (request, reply) => {
+    noticeProxy?.(request);
     void reply.header('x-request-id', request.id);
     // RFC 9112 3.2
     if (request.raw.headers.host === undefined && request.raw.httpVersion === '1.1') {
@@ -74,9 +78,4 @@ export function isForMessages(request: FastifyRequest): boolean {
 /** A caller's own id for its request, where it cannot upset a log. */
 function saneRequestId(value: string | string[] | undefined): string | null {
   return typeof value === 'string' && /^[\w-]{1,128}$/.test(value) ? value : null;
-}
-
-/** A number of hops to trust, counted from this process outwards, as the function that Fastify takes for it. */
-function trustedHops(trustProxy: boolean | number | string): boolean | string | ((address: string, hop: number) => boolean) {
-  return typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : trustProxy;
 }

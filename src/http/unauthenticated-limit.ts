@@ -1,63 +1,34 @@
-// Failed attempts to authenticate are limited per address, so that keys cannot be guessed at speed.
+// Failed attempts to authenticate are limited per address.
 //
-// Only failures count. Once an address has spent its share, everything from it is refused, a right guess as well as a wrong
-// one, except readers who were let in from there before: one broken or hostile caller behind a shared address must not lock
-// out the others, and who is let in that way learns nothing that was not in use at that very address.
+// Only failures count, and only failures are refused: whoever proves who it is passes, whatever others did at its address. So
+// the limit is no lock against guessing, and need not be one: a key made by `key create` is one of 2^256, and the shortest that is
+// accepted, 16 random letters and digits, one of 2^95; at a million guesses a second that takes longer than the universe has
+// been. What it does is to tell a broken or hostile caller to stop, and to keep counters for it.
+//
+// For that, a credential must cost little to refuse, past the limit too. A key costs one hash and one look into a table, with one
+// client or 16,000. A token costs one HMAC for each secret, or one check of an asymmetric signature (some 0.1 ms) by a key that is
+// held: as much as reading its request. Nothing is remembered of tokens that were right.
 
-import { normalizeIP } from '@fastify/rate-limit';
-import { LRUCache } from 'lru-cache';
 import type { Rate } from '../clients/rate.ts';
+import { WindowCounters } from './window-counters.ts';
 
 const DEFAULT: Rate = { max: 60, windowMs: 60_000 };
-/** Whoever was let in stays known at its address for so long. */
-const KNOWN_MS = 60 * 60_000;
-const ENTRIES_MAX = 10_000;
-
-interface Window {
-  readonly startedAt: number;
-  readonly failures: number;
-}
 
 export class UnauthenticatedLimit {
   readonly #rate: Rate;
-  readonly #windows = new LRUCache<string, Window>({ max: ENTRIES_MAX });
-  readonly #known = new LRUCache<string, number>({ max: ENTRIES_MAX });
-  readonly #networks = new LRUCache<string, string>({ max: ENTRIES_MAX });
+  readonly #counters = new WindowCounters();
 
   constructor(rate: Rate = DEFAULT) {
     this.#rate = rate;
   }
 
-  /** Milliseconds until the address may try again; 0 where it may now. */
+  /** Milliseconds until failures from this address are counted anew; 0 where it has some left. */
   waitMs(address: string, now: number): number {
-    const window = this.#windows.get(this.#networkOf(address));
-    if (window === undefined || window.failures < this.#rate.max) return 0;
-    return Math.max(0, window.startedAt + this.#rate.windowMs - now);
+    const { count, leftMs } = this.#counters.read(address, now);
+    return count < this.#rate.max ? 0 : leftMs;
   }
 
   failed(address: string, now: number): void {
-    const network = this.#networkOf(address);
-    const window = this.#windows.get(network);
-    const isOver = window === undefined || now >= window.startedAt + this.#rate.windowMs;
-    this.#windows.set(network, isOver ? { startedAt: now, failures: 1 } : { ...window, failures: window.failures + 1 });
-  }
-
-  succeeded(address: string, clientName: string, now: number): void {
-    this.#known.set(`${this.#networkOf(address)} ${clientName}`, now);
-  }
-
-  /** Whether that reader was let in from there lately. */
-  knows(address: string, clientName: string, now: number): boolean {
-    const at = this.#known.get(`${this.#networkOf(address)} ${clientName}`);
-    return at !== undefined && now - at < KNOWN_MS;
-  }
-
-  /** The address, or of an IPv6 address the network of 64 bits: anybody has that many of them. Kept, since reading it is slow. */
-  #networkOf(address: string): string {
-    const known = this.#networks.get(address);
-    if (known !== undefined) return known;
-    const network = normalizeIP(address, 64);
-    this.#networks.set(address, network);
-    return network;
+    this.#counters.count(address, this.#rate, now);
   }
 }

@@ -145,7 +145,7 @@ describe('authenticate', () => {
 
   test('refuses who sends nothing, unless anonymous readers are admitted', () => {
     expect(authenticate([], closed, NOW)).toBeNull();
-    const anonymous = { clientName: 'anonymous', scope: '*', view: 'agent', mayBypass: false };
+    const anonymous = { clientName: 'anonymous', scope: '*', view: 'agent', mayBypass: false, isNameless: true };
     for (const rawHeaders of [[], ['Host', 'x'], ['api_access_token', ' '], ['Authorization', ''], ['Authorization', 'Bearer']]) {
       expect(authenticate(rawHeaders, open, NOW)).toEqual(anonymous);
     }

@@ -10,6 +10,7 @@ describe('claims', () => {
       scope: [{ account: 1, conversations: [2] }],
       view: 'customer',
       mayBypass: false,
+      isNameless: true,
     });
     expect(readerOfClaims({ account: 1, conversations: '*', view: 'agent', sub: 'x' })).toEqual({
       clientName: 'jwt:x',

@@ -4,8 +4,10 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { FastifyRequest } from 'fastify';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { UnauthenticatedLimit } from '../../src/http/unauthenticated-limit.ts';
+import { noticeProxies } from '../../src/http/untrusted-proxy.ts';
 import { messagesOf, readsOf, startHouse, type Backscroll, type Received } from '../support/backscroll.ts';
 
 const OLD = 'bsk_old-key-of-the-crm';
@@ -31,7 +33,7 @@ test('a caller whose connection was lost, and its address with it, is no fault o
   backscroll.app.http.server.prependListener('request', ({ socket }) => {
     Object.defineProperty(socket, 'remoteAddress', { value: undefined });
   });
-  expect(await statusOf(backscroll, NEW)).toBe(401);
+  expect(await statusOf(backscroll, NEW)).toBe(200);
   expect(await statusOf(backscroll, OLD)).toBe(401);
   expect(backscroll.logs.filter((line) => line.includes('unexpected error'))).toEqual([]);
 });
@@ -98,27 +100,65 @@ describe('strangers', () => {
     return statuses;
   }
 
-  test('after 60 failures in a minute, an address gets 429 with Retry-After, for a right key too', async () => {
+  test('after 60 failures in a minute, those of an address get 429 with Retry-After; a right key passes', async () => {
     stopClock('2027-01-01T00:00:00Z');
     const { backscroll, chatwoot } = await startHouse({ clients, env });
     const statuses = await guess(backscroll, '203.0.113.1', 62);
     expect(statuses).toEqual([...Array<number>(60).fill(401), 429, 429]);
-    const right = await ask(backscroll, NEW, from('203.0.113.1'));
-    expect([right.status, right.code, right.headers['retry-after']]).toEqual([429, 'rate_limited', '60']);
-    expect(right.body).toEqual((await ask(backscroll, 'wrong', from('203.0.113.1'))).body);
+    const wrong = await ask(backscroll, 'wrong', from('203.0.113.1'));
+    expect([wrong.status, wrong.code, wrong.headers['retry-after']]).toEqual([429, 'rate_limited', '60']);
+    expect((await backscroll.send({ target: messagesOf(2), headers: from('203.0.113.1') })).status).toBe(429);
     expect(readsOf(chatwoot)).toEqual([]);
-    expect((await ask(backscroll, NEW, from('203.0.113.2'))).status).toBe(200);
+    for (const key of [NEW, OTHER]) expect((await ask(backscroll, key, from('203.0.113.1'))).status).toBe(200);
+    expect((await ask(backscroll, 'wrong', from('203.0.113.2'))).status).toBe(401);
 
     vi.setSystemTime(Date.parse('2027-01-01T00:01:00Z'));
-    expect((await ask(backscroll, NEW, from('203.0.113.1'))).status).toBe(200);
+    expect((await ask(backscroll, 'wrong', from('203.0.113.1'))).status).toBe(401);
   });
 
-  test('do not lock out who was let in before at the same address', async () => {
+  test('do not keep out 365 others with right credentials behind the same proxy', async () => {
+    const many = Array.from({ length: 365 }, (_, n) => ({ name: `client-${n}`, key: `key-of-client-number-${n}` }));
+    const { backscroll } = await startHouse({ clients: many });
+    await guess(backscroll, '203.0.113.1', 79);
+    const answers = await Promise.all(many.map(async ({ key }) => statusOf(backscroll, key)));
+    expect(answers.filter((status) => status !== 200)).toEqual([]);
+  });
+
+  test.each([
+    ['of one proxy that sends ports', (n: number) => `203.0.113.7:${50_000 + n}`],
+    ['of IPv6 with ports', (n: number) => `[2001:db8::7]:${50_000 + n}`],
+    ['of one network of IPv6', (n: number) => `2001:db8:0:1:${n.toString(16)}::${n.toString(16)}`],
+    ['with a zone', (n: number) => `fe80::1%eth${n}`],
+    ['of IPv4 in IPv6', (n: number) => (n % 2 === 0 ? '203.0.113.7' : '::FFFF:203.0.113.7')],
+    ['of IPv4 in hexadecimal IPv6, with ports', (n: number) => (n % 2 === 0 ? '203.0.113.7' : `[::ffff:cb00:7107]:${n + 1}`)],
+    ['that are none', (n: number) => `unknown-${n}`],
+    ['that are none, behind one that is', (n: number) => `_hidden${n}, 127.0.0.1`],
+  ])('are counted as one by addresses %s', async (_what, addressOf) => {
     const { backscroll } = await startHouse({ clients, env });
-    expect((await ask(backscroll, NEW, from('203.0.113.1'))).status).toBe(200);
-    await guess(backscroll, '203.0.113.1', 60);
-    expect((await ask(backscroll, NEW, from('203.0.113.1'))).status).toBe(200);
-    expect((await ask(backscroll, OTHER, from('203.0.113.1'))).status).toBe(429);
+    const statuses: number[] = [];
+    for (let n = 0; n < 62; n++) statuses.push((await ask(backscroll, 'wrong', from(addressOf(n)))).status);
+    expect(statuses.slice(60)).toEqual([429, 429]);
+    expect(statuses.slice(0, 60)).not.toContain(429);
+  });
+
+  test.each([
+    ['networks', '127.0.0.0/8, 10.0.0.0/8'],
+    ['hops', '2'],
+  ])('are told apart behind two proxies that are trusted by %s and send ports', async (_how, trusted) => {
+    const { backscroll } = await startHouse({ clients, env: { TRUST_PROXY: trusted } });
+    const through = (address: string) => from(`${address}:4711, 10.0.0.5:50001`);
+    for (let n = 0; n < 61; n++) await ask(backscroll, 'wrong', through('203.0.113.1'));
+    expect((await ask(backscroll, 'wrong', through('203.0.113.1'))).status).toBe(429);
+    expect((await ask(backscroll, 'wrong', through('203.0.113.2'))).status).toBe(401);
+    // What a caller writes itself stands before what the proxies add.
+    expect((await ask(backscroll, 'wrong', from('198.51.100.9, 203.0.113.1:1, 10.0.0.5:2'))).status).toBe(429);
+  });
+
+  test('of the networks that IPV6_PREFIX makes, each is one', async () => {
+    const { backscroll } = await startHouse({ clients, env: { ...env, IPV6_PREFIX: '48' } });
+    for (let n = 0; n < 60; n++) await ask(backscroll, 'wrong', from(`2001:db8:1:${n.toString(16)}::1`));
+    expect((await ask(backscroll, 'wrong', from('2001:db8:1:ffff::1'))).status).toBe(429);
+    expect((await ask(backscroll, 'wrong', from('2001:db8:2:ffff::1'))).status).toBe(401);
   });
 
   test('are not those who succeed, however often', async () => {
@@ -147,34 +187,42 @@ describe('the limit of failures', () => {
     expect(limit.waitMs('192.0.2.1', 1001)).toBe(0);
   });
 
-  test('takes a network of IPv6 for one address, and both spellings of an IPv4 address', () => {
+  test('remembers who is past it, however many others fail; in all no more than 20,000 addresses', () => {
     const limit = new UnauthenticatedLimit({ max: 2, windowMs: 1000 });
-    limit.failed('2001:db8:1:2::1', 0);
-    limit.failed('2001:db8:1:2:ffff::9', 0);
-    expect(limit.waitMs('2001:0DB8:0001:0002::77', 0)).toBe(1000);
-    expect(limit.waitMs('2001:db8:1:3::1', 0)).toBe(0);
-    limit.failed('::ffff:192.0.2.1', 0);
-    limit.failed('192.0.2.1', 0);
-    expect(limit.waitMs('::ffff:192.0.2.1', 0)).toBe(1000);
+    for (const time of [1, 2]) limit.failed('192.0.2.1', time);
+    for (let n = 0; n < 30_000; n++) limit.failed(`10.0.${n >> 8}.${n & 255}`, 3);
+    expect(limit.waitMs('192.0.2.1', 4)).toBe(997);
+  });
+});
+
+describe('who comes through a proxy that is not trusted', () => {
+  const warnings = (backscroll: Backscroll) => backscroll.logs.filter((line) => line.includes('TRUST_PROXY'));
+
+  test('is told about in the log, once', async () => {
+    const { backscroll } = await startHouse();
+    await backscroll.get(messagesOf(2));
+    expect(warnings(backscroll)).toEqual([]);
+    for (let n = 0; n < 5; n++) await backscroll.get(messagesOf(2), { 'x-forwarded-for': '203.0.113.1' });
+    expect(warnings(backscroll)).toHaveLength(1);
+    expect(warnings(backscroll)[0]).toContain('"level":40');
+    expect(warnings(backscroll)[0]).not.toContain('203.0.113.1');
   });
 
-  test('forgets who was let in after an hour', () => {
-    const limit = new UnauthenticatedLimit();
-    limit.succeeded('192.0.2.1', 'crm', 0);
-    expect(limit.knows('192.0.2.1', 'crm', 3_599_999)).toBe(true);
-    expect(limit.knows('192.0.2.1', 'crm', 3_600_000)).toBe(false);
-    expect(limit.knows('192.0.2.1', 'portal', 0)).toBe(false);
-    expect(limit.knows('192.0.2.2', 'crm', 0)).toBe(false);
+  test('is told about again after an hour', () => {
+    let now = 0;
+    let told = 0;
+    const notice = noticeProxies({ warn: () => void told++ }, () => now);
+    const request = { raw: { headers: { 'x-forwarded-for': '203.0.113.1' } } } as unknown as FastifyRequest;
+    for (now of [0, 1, 3_599_999]) notice(request);
+    expect(told).toBe(1);
+    now = 3_600_000;
+    notice(request);
+    expect(told).toBe(2);
   });
 
-  test('remembers no more than 10,000 addresses: the one that was heard of longest ago is forgotten', () => {
-    const limit = new UnauthenticatedLimit({ max: 1, windowMs: 1000 });
-    const address = (n: number) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`;
-    for (let n = 0; n <= 10_000; n++) {
-      limit.failed(address(n), 0);
-      limit.succeeded(address(n), 'crm', 0);
-    }
-    expect([limit.waitMs(address(0), 0), limit.knows(address(0), 'crm', 0)]).toEqual([0, false]);
-    expect([limit.waitMs(address(1), 0), limit.knows(address(1), 'crm', 0)]).toEqual([1000, true]);
+  test('is no matter where one is', async () => {
+    const { backscroll } = await startHouse({ env: { TRUST_PROXY: '203.0.113.0/24' } });
+    await backscroll.get(messagesOf(2), { 'x-forwarded-for': '203.0.113.1' });
+    expect(warnings(backscroll)).toEqual([]);
   });
 });

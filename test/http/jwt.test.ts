@@ -179,6 +179,17 @@ test('an oversized token is refused before anything is computed', async () => {
   expect(verify).toHaveBeenCalledOnce();
 });
 
+test('past the limit of failures at its address, a good token passes, seen before or not; a bad one gets 429', async () => {
+  const { backscroll, chatwoot } = await startHouse({ env });
+  const bad = await sign({}, 'a-secret-of-nobody-0123456789-abcdefg');
+  const statuses = [];
+  for (let n = 0; n < 62; n++) statuses.push(await statusOf(backscroll, bad));
+  expect(statuses.slice(59)).toEqual([401, 429, 429]);
+  expect(readsOf(chatwoot)).toEqual([]);
+  for (const secret of [SECRET, SECOND]) expect(await statusOf(backscroll, await sign({ sub: secret }, secret))).toBe(200);
+  expect(await statusOf(backscroll, await sign({ exp: seconds() - 10 }))).toBe(429);
+});
+
 test('without JWT_SECRET and JWKS_URL no token is one', async () => {
   const { backscroll } = await startHouse();
   expect(await statusOf(backscroll, await sign())).toBe(401);

@@ -1,6 +1,8 @@
 // Each client has its own limit; who is over it is told when to come back.
 
-import { expect, test } from 'vitest';
+import { connect } from 'node:net';
+import { SignJWT } from 'jose';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Backscroll } from '../support/backscroll.ts';
 import { messagesOf, readsOf, startHouse } from '../support/backscroll.ts';
 
@@ -79,6 +81,69 @@ test('behind a trusted proxy the address is the caller’s', async () => {
   expect((await anonymous('203.0.113.1')).status).toBe(200);
   expect((await anonymous('203.0.113.2')).status).toBe(200);
   expect((await anonymous('203.0.113.1')).status).toBe(429);
+});
+
+describe('callers who are nobody in particular', () => {
+  const env = { RATE_LIMIT: '5/1m', ALLOW_ANONYMOUS: 'true', CLIENT_KEYS: '', TRUST_PROXY: 'loopback' };
+  const statusFrom = async (backscroll: Backscroll, address: string) =>
+    (await backscroll.send({ target: messagesOf(2), headers: [['x-forwarded-for', address]] })).status;
+
+  test.each([
+    ['ports', (n: number) => `203.0.113.7:${50_000 + n}`],
+    ['ports of IPv6', (n: number) => `[2001:db8::7]:${50_000 + n}`],
+    ['addresses of one network of IPv6', (n: number) => `2001:db8:0:1:${n}::${n}`],
+    ['spellings of IPv4', (n: number) => (n % 2 === 0 ? '203.0.113.7' : '::ffff:203.0.113.7')],
+    ['things that are no address', (n: number) => `unknown-${n}`],
+  ])('are no other callers by other %s', async (_what, addressOf) => {
+    const { backscroll } = await startHouse({ env });
+    const statuses = [];
+    for (let n = 0; n < 7; n++) statuses.push(await statusFrom(backscroll, addressOf(n)));
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 429, 429]);
+  });
+
+  test('are remembered at their limit, whoever else comes by: 5,100 other addresses', async () => {
+    const { backscroll } = await startHouse({ env });
+    for (let n = 0; n < 5; n++) expect(await statusFrom(backscroll, '203.0.113.7')).toBe(200);
+    // Errors are not free, and are the quickest to get.
+    const others = Array.from({ length: 5100 }, (_, n) => ['x-forwarded-for', `10.0.${n >> 8}.${n & 255}`]);
+    const { hostname, port } = new URL(backscroll.url);
+    const socket = connect(Number(port), hostname);
+    onTestFinished(() => void socket.destroy());
+    for (const header of others)
+      socket.write(`HEAD ${messagesOf(2, '?before=x')} HTTP/1.1\r\nHost: x\r\n${header.join(': ')}\r\n\r\n`);
+    let heard = '';
+    for await (const chunk of socket.setEncoding('latin1')) {
+      heard += chunk;
+      if (heard.split('HTTP/1.1 400 ').length > 5100) break;
+    }
+    expect(await statusFrom(backscroll, '203.0.113.7')).toBe(429);
+  });
+
+  test('are readers with tokens without a subject, and not a client of the name that these have in logs', async () => {
+    const secret = 'a-secret-of-the-tests-0123456789-abcdef';
+    const clients = [{ name: 'jwt', key: 'key-of-the-client-jwt' }];
+    const { backscroll } = await startHouse({
+      clients,
+      env: { RATE_LIMIT: '2/1m', TRUST_PROXY: 'loopback', JWT_SECRET: secret },
+    });
+    const token = await new SignJWT({ account: 1, conversations: '*', exp: Math.floor(Date.now() / 1000) + 600 })
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(Buffer.from(secret));
+    const nameless = async (address: string) => {
+      const headers = [
+        ['authorization', `Bearer ${token}`],
+        ['x-forwarded-for', address],
+      ] as const;
+      return (await backscroll.send({ target: messagesOf(2), headers })).status;
+    };
+    const client = async (address: string) =>
+      (await ask(backscroll, 'key-of-the-client-jwt', [['x-forwarded-for', address]])).status;
+    expect([await nameless('203.0.113.1'), await nameless('203.0.113.1'), await nameless('203.0.113.1')]).toEqual([
+      200, 200, 429,
+    ]);
+    expect(await nameless('203.0.113.2')).toBe(200);
+    expect([await client('203.0.113.1'), await client('203.0.113.2'), await client('203.0.113.3')]).toEqual([200, 200, 429]);
+  });
 });
 
 test('operators are not limited', async () => {

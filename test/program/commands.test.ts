@@ -173,8 +173,8 @@ describe('check', () => {
   }
 
   const checkWith = async (chatwoot: FakeChatwoot, env: Readonly<Record<string, string>> = {}) => {
-    const who = { CHATWOOT_URL: chatwoot.url, CHATWOOT_API_TOKEN: CANARY, CLIENT_KEYS: `test=${KEY}`, UPSTREAM_TIMEOUT: '2s' };
-    const ended = await run(['check'], { ...who, ...env });
+    const who = { CHATWOOT_URL: chatwoot.url, CHATWOOT_API_TOKEN: CANARY, CLIENT_KEYS: `test=${KEY}` };
+    const ended = await run(['check'], { ...who, UPSTREAM_TIMEOUT: '2s', TRUST_PROXY: 'loopback', ...env });
     expect(ended.stdout + ended.stderr).not.toMatch(new RegExp(`planted|${KEY}|^ +at `, 'm'));
     return { ...ended, lines: ended.stdout.trimEnd().split('\n') };
   };
@@ -285,6 +285,14 @@ describe('check', () => {
   ])('a Chatwoot that %s: said, and it ends', async (_what, fault, line) => {
     const { code, lines } = await checkWith(await startChatwoot(() => fault));
     expect([code, lines.at(-1)]).toEqual([1, expect.stringMatching(line)]);
+  });
+
+  test.each([
+    ['false', /^note {5}TRUST_PROXY is off: if a proxy stands before this server, /],
+    ['true', /^note {5}TRUST_PROXY is true: callers choose the address/],
+  ])('what TRUST_PROXY=%s means for limits is noted', async (trusted, note) => {
+    const { code, lines } = await checkWith(await startChatwoot(), { TRUST_PROXY: trusted });
+    expect([code, lines[1]]).toEqual([0, expect.stringMatching(note)]);
   });
 
   test('the key set of JWKS_URL, keys past their time, and an open door', async () => {

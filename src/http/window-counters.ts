@@ -1,0 +1,105 @@
+// Counts for many callers in fixed windows and bounded memory. Who has spent its share is kept apart from the others: a crowd
+// of other callers does not have that forgotten.
+
+import type { FastifyRateLimitStore } from '@fastify/rate-limit';
+import { LRUCache } from 'lru-cache';
+import type { Rate } from '../clients/rate.ts';
+
+/** Counters of each sort: with shares left, and spent. */
+export const COUNTERS_MAX = 10_000;
+/** A sweep looks at all spent counters, so there is no more than one in this time. */
+const SWEEP_MS = 1000;
+
+interface Counter {
+  startedAt: number;
+  windowMs: number;
+  count: number;
+}
+
+export interface Counted {
+  readonly count: number;
+  /** Until the window ends. */
+  readonly leftMs: number;
+}
+
+const NOTHING: Counted = { count: 0, leftMs: 0 };
+
+export class WindowCounters {
+  readonly #unspent = new LRUCache<string, Counter>({ max: COUNTERS_MAX });
+  /** In the order in which they were spent. */
+  readonly #spent = new Map<string, Counter>();
+  #sweptAt = -Infinity;
+
+  /** Counts one more. Its window begins with the first that is counted. */
+  count(key: string, { max, windowMs }: Rate, now: number): Counted {
+    let counter = this.#running(key, now);
+    if (counter === undefined) {
+      this.#spent.delete(key);
+      counter = { startedAt: now, windowMs, count: 0 };
+    }
+    counter.count++;
+    if (counter.count >= max) this.#spend(key, counter, now);
+    else if (!this.#spent.has(key)) this.#unspent.set(key, counter);
+    return told(counter, now);
+  }
+
+  /** What was counted in the window that runs now. */
+  read(key: string, now: number): Counted {
+    const counter = this.#running(key, now);
+    return counter === undefined ? NOTHING : told(counter, now);
+  }
+
+  get size(): number {
+    return this.#unspent.size + this.#spent.size;
+  }
+
+  #running(key: string, now: number): Counter | undefined {
+    const counter = this.#spent.get(key) ?? this.#unspent.get(key);
+    return counter === undefined || isOver(counter, now) ? undefined : counter;
+  }
+
+  #spend(key: string, counter: Counter, now: number): void {
+    if (this.#spent.has(key)) return;
+    this.#unspent.delete(key);
+    if (this.#spent.size >= COUNTERS_MAX && isPast(this.#sweptAt + SWEEP_MS, this.#sweptAt, now)) {
+      this.#sweptAt = now;
+      for (const [other, spent] of this.#spent) if (isOver(spent, now)) this.#spent.delete(other);
+    }
+    // All of them still run: that took as many callers as can be counted, each at its limit. The oldest goes.
+    const [oldest] = this.#spent.keys();
+    if (this.#spent.size >= COUNTERS_MAX && oldest !== undefined) this.#spent.delete(oldest);
+    this.#spent.set(key, counter);
+  }
+}
+
+/** Counters in the form that @fastify/rate-limit asks for. */
+export class WindowCounterStore implements FastifyRateLimitStore {
+  readonly #counters = new WindowCounters();
+
+  incr(
+    key: string,
+    callback: (error: Error | null, result?: { current: number; ttl: number }) => void,
+    windowMs: number,
+    max: number,
+  ): void {
+    const { count, leftMs } = this.#counters.count(key, { max, windowMs }, Date.now());
+    callback(null, { current: count, ttl: leftMs });
+  }
+
+  child(): this {
+    return this;
+  }
+}
+
+/** A clock that was set back ends windows too: nobody is shut out for as long as it was wrong. */
+function isOver({ startedAt, windowMs }: Counter, now: number): boolean {
+  return isPast(startedAt + windowMs, startedAt, now);
+}
+
+function isPast(end: number, start: number, now: number): boolean {
+  return now >= end || now < start;
+}
+
+function told({ startedAt, windowMs, count }: Counter, now: number): Counted {
+  return { count, leftMs: startedAt + windowMs - now };
+}
