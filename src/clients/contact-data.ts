@@ -22,12 +22,18 @@ export function showsContactData(text: string): boolean {
 export function urlShowsContactData(url: string): boolean {
   // A mailbox has a name: `/@jane` is a profile, and `logo@2x.png` an image for fine screens.
   if (/[^\s@/?#&=]@(?!\dx\.(?:png|jpe?g|webp|gif|svg)\b)[^\s@/?#&]/i.test(plain(decoded(url)))) return true;
-  const parts = url.replace(/^https?:\/\/[^/?#]*/i, '').split(/[/?#&;]/);
-  return parts.some((part) => PHONE_NUMBER.test(plain(decoded(part)).replaceAll(MACHINE_MADE, 'x')));
+  return url
+    .replace(/^https?:\/\/[^/?#]*/i, '')
+    .split(/[/?#&;]/)
+    .some((part) => {
+      const seen = plain(decoded(part));
+      return PHONE_NUMBER.test(seen) && PHONE_NUMBER.test(seen.replaceAll(MACHINE_MADE, 'x'));
+    });
 }
 
 /** What people see of it. */
 function plain(text: string): string {
+  if (/^[ -~]*$/.test(text)) return text;
   return text.normalize('NFKC').replaceAll(INVISIBLE, '');
 }
 
