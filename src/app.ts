@@ -50,6 +50,8 @@ export interface App {
   reloadClients(): Promise<void>;
   /** Stops taking requests, lets those under way end, ends all reads. */
   close(): Promise<void>;
+  /** Whether CLIENTS_FILE is being read from a file system that hangs: a process that exits in the usual way waits for it. */
+  isHung(): Promise<boolean>;
 }
 
 export interface AppOptions {
@@ -120,7 +122,15 @@ export async function buildApp({
       problem === null ? logger.info('ready: Chatwoot accepts the token') : logger.error(`not ready: ${problem}`),
   });
 
-  const clients = new LiveRegistry({ registry: config.clients, sources: config, log: logger });
+  const clients = new LiveRegistry({
+    registry: config.clients,
+    sources: config,
+    log: logger,
+    onRead(failures, problem) {
+      metrics.clientsFileFailures(failures);
+      readiness.report('clients-file', problem);
+    },
+  });
   clients.watch();
 
   const http = createServer({
@@ -175,7 +185,14 @@ export async function buildApp({
     await readThrough.close();
     await upstream.close();
   };
-  return { http, readThrough, readiness, reloadClients: () => clients.reload(), close: () => (closing ??= close()) };
+  return {
+    http,
+    readThrough,
+    readiness,
+    reloadClients: () => clients.reload(),
+    close: () => (closing ??= close()),
+    isHung: () => clients.isHung(),
+  };
 }
 
 /** What checks signed tokens; null where none are accepted. */

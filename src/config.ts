@@ -1,13 +1,14 @@
 // Settings come from the environment, are checked once at start, and are told about all at once where they are wrong.
 // One table holds each setting's name, default, meaning and parser. No problem ever shows a value: tokens land in wrong variables.
 
-import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import bytes from 'bytes';
 import ms from 'ms';
 import { parseClientKeys } from './clients/client-keys.ts';
 import { parseDuration, parseRate, type Rate } from './clients/rate.ts';
 import { errorCode, loadRegistry, type ClientRegistry, type ReadFile } from './clients/registry.ts';
+import { settingText, Unacceptable, unquoted } from './setting-text.ts';
+import { readTextFileSync } from './text-file.ts';
 
 /** Everything that is wrong with the settings, each problem naming its variable. */
 export class ConfigError extends Error {
@@ -16,16 +17,6 @@ export class ConfigError extends Error {
   constructor(problems: readonly string[]) {
     super(`The settings cannot be used:\n${problems.map((problem) => `  ${problem}`).join('\n')}`);
     this.name = 'ConfigError';
-    this.problems = problems;
-  }
-}
-
-/** Thrown by parsers: what is wrong with a value, in words that follow the variable's name and do not show the value. */
-class Unacceptable extends Error {
-  readonly problems: readonly string[];
-
-  constructor(...problems: readonly string[]) {
-    super();
     this.problems = problems;
   }
 }
@@ -261,6 +252,9 @@ const SETTINGS = {
 } satisfies Readonly<Record<string, Setting<unknown>>>;
 
 const FIELDS = Object.keys(SETTINGS).filter((field): field is keyof typeof SETTINGS => field in SETTINGS);
+const NAMES: ReadonlySet<string> = new Set(
+  Object.values<Setting<unknown>>(SETTINGS).flatMap(({ name, secret }) => (secret ? [name, `${name}_FILE`] : name)),
+);
 
 type Settings = { readonly [Field in keyof typeof SETTINGS]: ReturnType<(typeof SETTINGS)[Field]['parse']> };
 
@@ -273,7 +267,7 @@ export interface Config extends Settings {
  * Reads the settings and the files that they name.
  * @throws ConfigError with every problem there is.
  */
-export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readFileSync): Config {
+export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readTextFileSync): Config {
   const { settings, problems, given } = readSettings(env, FIELDS, readFile);
   problems.push(...missing(given, settings));
 
@@ -319,7 +313,7 @@ function readSettings(env: NodeJS.ProcessEnv, fields: readonly (keyof Settings)[
 export function loadSettings<Field extends keyof Settings>(
   env: NodeJS.ProcessEnv,
   fields: readonly Field[],
-  readFile: ReadFile = readFileSync,
+  readFile: ReadFile = readTextFileSync,
 ): Pick<Settings, Field> {
   const { settings, problems } = readSettings(env, fields, readFile);
   if (problems.length > 0 || !hasAll(settings, fields)) throw new ConfigError(problems);
@@ -342,18 +336,20 @@ function exampleOf(setting: Setting<unknown>): string {
 
 /** The text of a setting from its variable or its file; blank where it is not set. @throws Unacceptable */
 function textOf(setting: Setting<unknown>, env: NodeJS.ProcessEnv, readFile: ReadFile): string {
-  const text = env[setting.name]?.trim() ?? '';
-  const path = setting.secret ? (env[`${setting.name}_FILE`]?.trim() ?? '') : '';
+  const valueOf = (name: string): string => settingText(name, env[name] ?? '', NAMES);
+  const text = valueOf(setting.name);
+  const path = setting.secret ? valueOf(`${setting.name}_FILE`) : '';
   if (path === '') return text;
   if (text !== '') throw new Unacceptable(`and ${setting.name}_FILE are both set: keep one`);
   let content: string;
   try {
-    content = readFile(path, 'utf8').replace(/[\r\n]+$/, '');
+    content = readFile(path);
   } catch (error) {
     throw new Unacceptable(`is in a file, ${setting.name}_FILE, that cannot be read (${errorCode(error)})`);
   }
-  if (content.trim() === '') throw new Unacceptable(`is in a file, ${setting.name}_FILE, that is empty`);
-  return content;
+  const value = settingText(setting.name, content, NAMES);
+  if (value === '') throw new Unacceptable(`is in a file, ${setting.name}_FILE, that is empty`);
+  return value;
 }
 
 function hasAll<Field extends keyof Settings>(
@@ -406,8 +402,14 @@ function baseUrl(text: string): string {
 }
 
 function token(text: string): string {
-  if (!TOKEN.test(text)) throw new Unacceptable(TOKEN_PROBLEM);
+  const problem = tokenProblem(text);
+  if (problem !== null) throw new Unacceptable(problem);
   return text;
+}
+
+function tokenProblem(text: string): string | null {
+  if (!TOKEN.test(text)) return TOKEN_PROBLEM;
+  return /["']/.test(text) ? 'has a quote in it' : null;
 }
 
 function accountTokens(text: string): ReadonlyMap<number, string> {
@@ -424,7 +426,8 @@ function accountTokens(text: string): ReadonlyMap<number, string> {
   const problems = entries.flatMap(([account, value]: [string, unknown]) => {
     // The key is not shown: a map the wrong way round has its tokens here.
     if (!/^[1-9]\d{0,14}$/.test(account)) return 'must have account ids, whole numbers from 1 up, as its keys';
-    return typeof value === 'string' && TOKEN.test(value) ? [] : `has a token for account ${account} that ${TOKEN_PROBLEM}`;
+    const problem = tokenProblem(typeof value === 'string' ? value : '');
+    return problem === null ? [] : `has a token for account ${account} that ${problem}`;
   });
   if (entries.length === 0) problems.push('must hold at least one account');
   if (problems.length > 0) throw new Unacceptable(...new Set(problems));
@@ -440,7 +443,10 @@ function clientKeys(text: string) {
 
 function jwtSecrets(text: string): readonly string[] {
   if (text === '') return [];
-  const secrets = text.split(/[\s,]+/).filter((secret) => secret !== '');
+  const secrets = text
+    .split(/[\s,]+/)
+    .map(unquoted)
+    .filter((secret) => secret !== '');
   const problems = secrets.flatMap((secret, at) =>
     Buffer.byteLength(secret) < JWT_SECRET_BYTES_MIN ? `has fewer than ${JWT_SECRET_BYTES_MIN} bytes in secret ${at + 1}` : [],
   );

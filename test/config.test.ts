@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig, loadSettings, settingsTable } from '../src/config.ts';
+import { readTextFile, readTextFileSync } from '../src/text-file.ts';
 
 const NAMES = [
   'CHATWOOT_URL',
@@ -397,6 +399,123 @@ describe('secrets', () => {
         },
       ),
     );
+  });
+});
+
+describe('files and variables as people write them', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'backscroll-written-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'written');
+  const text = (spelled: string, encoding: BufferEncoding = 'utf8') => Buffer.from(spelled, encoding);
+  const utf16be = (spelled: string) => text(`\uFEFF${spelled}`, 'utf16le').swap16();
+  const { CHATWOOT_API_TOKEN: _, ...rest } = base;
+
+  const spellings: [string, (name: string, value: string) => string][] = [
+    ['double quotes', (_name, value) => `"${value}"`],
+    ['single quotes', (_name, value) => `'${value}'`],
+    ['blanks around it', (_name, value) => ` \t${value} \r\n`],
+    ['blanks within the quotes', (_name, value) => `" ${value} "`],
+    ['its name', (name, value) => `${name}=${value}`],
+    ['its name and quotes', (name, value) => `${name}="${value}"\r\n`],
+    ['its name, as a shell has it', (name, value) => `export ${name}='${value}'\n`],
+    ['quotes around all of it', (name, value) => `"${name}=${value}"`],
+  ];
+
+  test.each(spellings)('%s: understood in variables and files alike', (_what, spell) => {
+    const values = {
+      CHATWOOT_API_TOKEN: TOKEN,
+      CLIENT_KEYS: `crm=${KEY}`,
+      ADMIN_KEYS: `ops=${KEY}`,
+      JWT_SECRET: `${SECRET},${SECRET}2`,
+      JWT_ISSUER: 'https://login.example/',
+      TAIL_MAX_AGE: '3s',
+      PORT: '81',
+    };
+    const spelled = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, spell(name, value)]));
+    const plain = loadConfig({ ...rest, ...values }, noFiles);
+    const { clients: _clients, ...settings } = loadConfig({ ...rest, ...spelled }, noFiles);
+    expect(plain).toMatchObject(settings);
+    for (const name of ['CHATWOOT_API_TOKEN', 'CLIENT_KEYS', 'ADMIN_KEYS', 'JWT_SECRET'] as const) {
+      const env = { ...rest, ...values, [name]: '', [`${name}_FILE`]: spell(`${name}_FILE`, '/file') };
+      const { clients: _read, ...read } = loadConfig(env, files({ '/file': spelled[name]! }));
+      expect(plain).toMatchObject(read);
+    }
+  });
+
+  test('JSON in quotes is JSON, and each secret of several may have its own', () => {
+    const config = loadConfig(
+      { ...rest, CHATWOOT_ACCOUNT_TOKENS: `'{"1":"a"}'`, JWT_SECRET: `"${SECRET}", '${SECRET}2'` },
+      noFiles,
+    );
+    expect(config.chatwootAccountTokens).toEqual(new Map([[1, 'a']]));
+    expect(config.jwtSecrets).toEqual([SECRET, `${SECRET}2`]);
+  });
+
+  test.each<[string, string, string]>([
+    ['CHATWOOT_API_TOKEN', `"${TOKEN}`, 'has a quote in it'],
+    ['CHATWOOT_API_TOKEN', `"${TOKEN}" # of support`, 'is not 1 to 4096 visible ASCII characters without spaces'],
+    ['CHATWOOT_ACCOUNT_TOKENS', `{"1":"'${TOKEN}'"}`, 'has a token for account 1 that has a quote in it'],
+    ['CHATWOOT_API_TOKEN', `CLIENT_KEYS=${KEY}`, 'holds a line that sets CLIENT_KEYS: leave nothing there but the value'],
+    [
+      'CHATWOOT_API_TOKEN',
+      `# of support\nCHATWOOT_API_TOKEN=${TOKEN}`,
+      'holds a line that sets CHATWOOT_API_TOKEN: leave nothing',
+    ],
+    [
+      'JWT_SECRET',
+      `JWT_SECRET=${SECRET}\nCHATWOOT_URL=https://chatwoot.example.com`,
+      'holds a line that sets CHATWOOT_URL: leave',
+    ],
+    ['CLIENT_KEYS', `crm="${KEY}"`, 'entry 1 has a key that begins or ends with a quote'],
+  ])('%s=%s: %s', (name, value, problem) => {
+    for (const env of [{ [name]: value }, { [name]: '', [`${name}_FILE`]: '/file' }]) {
+      const problems = problemsOf({ ...rest, CHATWOOT_ACCOUNT_TOKENS: '{"1":"a"}', ...env }, files({ '/file': value }));
+      expect(problems).toEqual([expect.stringContaining(`${name} ${problem}`)]);
+      expect(problems.join('')).not.toContain('planted');
+    }
+  });
+
+  const clients = JSON.stringify({ clients: [{ name: 'reports', keys: [{ sha256: 'a'.repeat(64) }], scope: '*' }] });
+
+  test.each<[string, (spelled: string) => Buffer]>([
+    ['UTF-8', (spelled) => text(spelled)],
+    ['UTF-8 with a byte order mark', (spelled) => text(`\uFEFF${spelled}`)],
+    ['UTF-16, as PowerShell writes it', (spelled) => text(`\uFEFF${spelled}`, 'utf16le')],
+    ['UTF-16, the other way round', utf16be],
+  ])('%s: understood in secrets and in the clients file', (_what, write) => {
+    writeFileSync(path, write(`${TOKEN}\r\n`));
+    expect(loadConfig({ ...rest, CHATWOOT_API_TOKEN_FILE: path }).chatwootApiToken).toBe(TOKEN);
+    writeFileSync(path, write(`${clients}\r\n`));
+    expect(loadConfig({ ...base, CLIENTS_FILE: path }).clients.clients.map(({ name }) => name)).toEqual(['crm', 'reports']);
+  });
+
+  test.each<[string, () => void, string]>([
+    [
+      'UTF-16 without a mark',
+      () => writeFileSync(path, text(clients, 'utf16le')),
+      'NUL characters, as in UTF-16 without a byte order mark; save it as UTF-8',
+    ],
+    ['Latin-1', () => writeFileSync(path, text('ä', 'latin1')), 'not UTF-8; save it as UTF-8'],
+    ['a folder', () => mkdirSync(path), 'EISDIR'],
+    ['a FIFO', () => execFileSync('mkfifo', [path]), 'not a regular file'],
+    ['nothing', () => undefined, 'ENOENT'],
+    ['a file that is too large', () => writeFileSync(path, Buffer.alloc(16 * 1024 * 1024 + 1, ' ')), 'larger than 16 MB'],
+  ])('%s: refused with words that name it', (_what, make, words) => {
+    rmSync(path, { recursive: true, force: true });
+    make();
+    expect(problemsOf({ ...base, CLIENTS_FILE: path }, readTextFileSync)).toEqual([
+      `CLIENTS_FILE: cannot be read (${words}); it names a file, such as /etc/backscroll/clients.json`,
+    ]);
+    expect(problemsOf({ ...rest, CHATWOOT_API_TOKEN_FILE: path }, readTextFileSync)).toEqual([
+      expect.stringContaining(`CHATWOOT_API_TOKEN is in a file, CHATWOOT_API_TOKEN_FILE, that cannot be read (${words})`),
+    ]);
+    rmSync(path, { recursive: true, force: true });
+  });
+
+  test('a file of exactly the size that may be is read', async () => {
+    writeFileSync(path, Buffer.alloc(16 * 1024 * 1024, ' '));
+    expect(readTextFileSync(path)).toHaveLength(16 * 1024 * 1024);
+    expect(await readTextFile(path)).toHaveLength(16 * 1024 * 1024);
   });
 });
 

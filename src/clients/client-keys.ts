@@ -42,6 +42,7 @@ function problemOf(entry: string, equals: number, name: string, key: string): st
   if (!CLIENT_NAME.test(name)) return 'has a name that is not 1 to 64 letters, digits, ".", "_" or "-"';
   if (key.length < KEY_LENGTH_MIN) return `has a key of fewer than ${KEY_LENGTH_MIN} characters`;
   if (key.length > KEY_LENGTH_MAX) return `has a key of more than ${KEY_LENGTH_MAX} characters`;
+  if (/^["']|["']$/.test(key)) return 'has a key that begins or ends with a quote';
   return VISIBLE_ASCII.test(key) ? null : 'has a key with characters other than visible ASCII';
 }
 

@@ -14,7 +14,8 @@ export interface ClientRegistry {
   find(key: string, now: number): Client | null;
 }
 
-export type ReadFile = (path: string, encoding: 'utf8') => string;
+/** The text of a file, as `readTextFileSync` reads it. */
+export type ReadFile = (path: string) => string;
 
 export interface RegistrySources {
   /** The clients of CLIENT_KEYS. */
@@ -59,7 +60,7 @@ export function loadRegistry(sources: RegistrySources, readFile: ReadFile): Regi
   if (clientsFile === undefined) return { kind: 'registry', registry: clientRegistry(clientKeys, { allowAnonymous }) };
   let text: string;
   try {
-    text = readFile(clientsFile, 'utf8');
+    text = readFile(clientsFile);
   } catch (error) {
     return {
       kind: 'problems',

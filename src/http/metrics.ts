@@ -31,6 +31,7 @@ export class Metrics implements CacheObserver {
   readonly #exactMode: Gauge;
   readonly #protection: Counter<'event'>;
   readonly #breakerOpen: Gauge;
+  readonly #clientsFileFailures: Gauge;
 
   constructor(size: () => CacheSize) {
     const registers = [this.registry];
@@ -109,6 +110,11 @@ export class Metrics implements CacheObserver {
       help: '1 while Chatwoot keeps failing and is left alone but for probes',
       registers,
     });
+    this.#clientsFileFailures = new Gauge({
+      name: 'backscroll_clients_file_failures',
+      help: 'Reads of CLIENTS_FILE in a row that failed',
+      registers,
+    });
     gauge('backscroll_cache_bytes', 'Bytes that cached messages hold', () => size().bytes, registers);
     gauge('backscroll_cache_conversations', 'Conversations of which something is known', () => size().conversations, registers);
     gauge('backscroll_in_flight_reads', 'Reads under way or waiting', () => size().inFlight, registers);
@@ -153,6 +159,11 @@ export class Metrics implements CacheObserver {
     this.#protection.inc({ event: detail });
     if (event.kind === 'opened') this.#breakerOpen.set(1);
     if (event.kind === 'closed') this.#breakerOpen.set(0);
+  }
+
+  /** How many reads of the clients file in a row have failed. */
+  clientsFileFailures(failures: number): void {
+    this.#clientsFileFailures.set(failures);
   }
 
   shadowed(difference: ShadowDifference | null): void {

@@ -1,9 +1,13 @@
 // The clients file changes while the program runs.
 
+import { execFile } from 'node:child_process';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { LiveRegistry } from '../../src/clients/live-registry.ts';
+import { clientRegistry } from '../../src/clients/registry.ts';
 import { clientsFile, messagesOf, startHouse, type Backscroll, type TestClient } from '../support/backscroll.ts';
 
 const ONE: TestClient = { name: 'one', key: 'key-of-client-one' };
@@ -100,4 +104,54 @@ test('keys of CLIENT_KEYS stay, and the file may not take their names', async ()
   await backscroll.app.reloadClients();
   expect([await statusOf(backscroll, ONE), await statusOf(backscroll, TWO)]).toEqual([200, 200]);
   expect(messagesLogged(backscroll)).toEqual(['CLIENTS_FILE cannot be used; the clients stay as they were']);
+});
+
+test('a file that cannot be read five times in a row is a reason not to be ready, until it can be', async () => {
+  const { backscroll, path } = await startWithFile([ONE, TWO]);
+  await backscroll.app.readiness.recheck();
+  const ready = async () => (await backscroll.send({ target: '/readyz' })).json();
+  await rm(path);
+  await promisify(execFile)('mkfifo', [path]);
+  for (let n = 0; n < 4; n++) await backscroll.app.reloadClients();
+  expect(await ready()).toEqual({ status: 'ready' });
+  await backscroll.app.reloadClients();
+  expect(await ready()).toEqual({
+    status: 'not ready',
+    error: 'CLIENTS_FILE cannot be read (not a regular file); who may read is as it was before',
+  });
+  expect(await backscroll.metrics()).toMatch(/^backscroll_clients_file_failures [5-9]$/m);
+  expect(backscroll.logs.filter((line) => line.includes('cannot be read (not a regular file); it names'))).toHaveLength(1);
+
+  await rm(path);
+  await writeFile(path, clientsFile([TWO]));
+  await backscroll.app.reloadClients();
+  expect([await statusOf(backscroll, ONE), await statusOf(backscroll, TWO)]).toEqual([401, 200]);
+  expect(await ready()).toEqual({ status: 'ready' });
+  expect(await backscroll.metrics()).toMatch(/^backscroll_clients_file_failures 0$/m);
+});
+
+test('a file system that hangs is given up on in time, asked once, and believed again when it answers anew', async () => {
+  let answer: ((text: string) => void) | undefined;
+  const readFile = vi
+    .fn<(path: string) => Promise<string>>(async () => clientsFile([TWO]))
+    .mockImplementationOnce(() => new Promise((resolve) => void (answer = resolve)));
+  const told: (string | null)[] = [];
+  const live = new LiveRegistry({
+    registry: clientRegistry([], { allowAnonymous: false }),
+    sources: { clientKeys: [], clientsFile: '/hung/clients.json', allowAnonymous: false },
+    log: { info: () => undefined, error: () => undefined },
+    onRead: (failures, problem) => void told.push(`${failures} ${problem}`),
+    readFile,
+    readTimeoutMs: 10,
+  });
+  for (let n = 0; n < 5; n++) await live.reload();
+  expect(readFile).toHaveBeenCalledTimes(1);
+  const problem = 'CLIENTS_FILE cannot be read (no answer in time); who may read is as it was before';
+  expect(told).toEqual(['1 null', '2 null', '3 null', '4 null', `5 ${problem}`]);
+  expect(await live.isHung()).toBe(true);
+
+  answer!(clientsFile([ONE]));
+  await live.reload();
+  expect([told.at(-1), live.current.clients.map(({ name }) => name)]).toEqual(['0 null', ['two']]);
+  expect(await live.isHung()).toBe(false);
 });

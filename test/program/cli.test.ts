@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { KEY, messagesOf, plantToken, received } from '../support/backscroll.ts';
+import { clientsFile, KEY, messagesOf, plantToken, received } from '../support/backscroll.ts';
 import { CANARY, searchForCanary } from '../support/canary.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw } from '../support/fake-chatwoot/raw-request.ts';
@@ -119,6 +119,32 @@ test('secrets in files: no process listing shows the token; a request that never
   expect(await caller.end).toMatch(/^HTTP\/1\.1 503 Service Unavailable\r\n[^]*"code":"draining"/);
   expect((await child.ended).code).toBe(0);
   gate.release();
+});
+
+test('a clients file that hangs keeps the process neither from serving nor from ending', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'backscroll-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  const path = join(directory, 'clients.json');
+  const file = clientsFile([{ name: 'test', key: KEY }]);
+  await writeFile(path, file);
+  // Opened so, a FIFO hangs as a file of a dead NFS server does: in a thread that nothing can interrupt.
+  const hang = `import fs from 'node:fs/promises'; import { syncBuiltinESMExports } from 'node:module';
+    const { open } = fs; fs.open = (path) => open(path, 'r'); syncBuiltinESMExports();`;
+  const { child, port } = await startServe({
+    CLIENT_KEYS: '',
+    CLIENTS_FILE: path,
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hang)}`,
+    SHUTDOWN_TIMEOUT: '2s',
+  });
+  await runShell(`rm ${path} && mkfifo ${path}`);
+  child.process.kill('SIGHUP');
+  await child.printed(/CLIENTS_FILE cannot be used.*|cannot be read \(no answer in time\).*/);
+  const answer = await sendRaw(port, { method: 'GET', target: messagesOf(2), headers: [['api_access_token', KEY]] });
+  expect(received('the answer', answer).status).toBe(200);
+  const toldAt = performance.now();
+  child.process.kill('SIGTERM');
+  expect(await child.ended).toEqual({ code: null, signal: 'SIGKILL' });
+  expect(performance.now() - toldAt).toBeLessThan(6000);
 });
 
 test('demo: starts on a free port, and each of its lines does what it promises', async () => {
