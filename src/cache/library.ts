@@ -6,9 +6,13 @@ import type { Freshness } from '../timeline/freshness.ts';
 import { historyLifetime, metaLifetime, tailLifetime } from '../timeline/freshness.ts';
 import type { SeenIds } from '../timeline/frontier.ts';
 import { sawId, vouchedFrontier } from '../timeline/frontier.ts';
-import type { PlanContext, Walk } from '../timeline/plan.ts';
-import { nextWalk, planSeal, restFromSeals, settledTop } from '../timeline/plan.ts';
+import type { PlanContext } from '../timeline/plan/planned.ts';
+import { tellsMore } from '../timeline/plan/progress.ts';
+import { planSeal } from '../timeline/plan/seal.ts';
+import type { Walk } from '../timeline/plan/walk.ts';
+import { nextWalk, restFromSeals } from '../timeline/plan/walk.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
+import { settledTop } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import { idRange, queryKey } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
@@ -161,10 +165,11 @@ export class Library {
 
   /**
    * Reads what `nextSeal` says. The size of the next such read follows upstream's pace. After one that is too much for upstream,
-   * or from which nothing is learnt, there is none for a while.
+   * or that tells nothing, there is none for a while.
    */
   async seal(conversation: ConversationId, query: Query, options: Omit<ReadOptions, 'reason'>): Promise<void> {
     let sentAt = this.now;
+    const before = this.#store.get(conversation).timeline;
     const onTurn = (exchange: Promise<unknown>): void => {
       sentAt = this.now;
       options.onTurn?.(exchange);
@@ -172,8 +177,8 @@ export class Library {
     const { result, shared } = this.read(conversation, query, { ...options, onTurn, reason: 'seal' });
     try {
       const { stored } = await result;
-      const { walk } = this.#store.get(conversation);
-      if (!stored) this.setWalk(conversation, restFromSeals(walk, this.now));
+      const { walk, timeline } = this.#store.get(conversation);
+      if (!stored || !tellsMore(before, timeline, this.planContext)) this.setWalk(conversation, restFromSeals(walk, this.now));
       else if (!shared && query.mode === 'between') this.setWalk(conversation, nextWalk(walk, this.now - sentAt));
     } catch (error) {
       if (isTooLarge(error)) this.setWalk(conversation, restFromSeals(this.#store.get(conversation).walk, this.now));
@@ -217,9 +222,7 @@ export class Library {
   #heed(conversation: ConversationId, error: unknown, flight: Flight<Landed>): void {
     if (!(error instanceof BackscrollError)) return;
     if (error.code === 'not_found' && !flight.invalidated) this.#missing.add(conversation, this.now);
-    if (error.code === 'not_found' || error.code === 'upstream_forbidden' || error.code === 'upstream_credentials') {
-      this.forgetOne(conversation);
-    }
+    if (endsKnowledge(error)) this.forgetOne(conversation);
   }
 
   /** Forgets one conversation and lets no read under way bring it back. */
@@ -236,13 +239,20 @@ function keyOf(query: Query | TimestampQuery): string {
   return `${query.mode} ${query.beforeTimestamp} ${query.publicOnly ? 'public' : 'all'}`;
 }
 
+/** Whether this is upstream's word on the conversation, or on who reads it: every other read would be told the same. */
+export function endsKnowledge(error: unknown): boolean {
+  return error instanceof BackscrollError && WORDS_ON_CONVERSATION.has(error.code);
+}
+
+const WORDS_ON_CONVERSATION: ReadonlySet<string> = new Set(['not_found', 'upstream_forbidden', 'upstream_credentials']);
+
 /** Whether a read was too much for Chatwoot: a smaller one may not be. */
-export function isTooLarge(error: unknown): boolean {
+function isTooLarge(error: unknown): boolean {
   return hasBadRow(error) || (error instanceof BackscrollError && error.code === 'upstream_timeout');
 }
 
 /** Whether Chatwoot fails on what was read: one row is enough for that (contract 2.2), and another page may not have it. */
-export function hasBadRow(error: unknown): boolean {
+function hasBadRow(error: unknown): boolean {
   return error instanceof BackscrollError && (error.code === 'upstream_invalid' || error.upstream?.status === 500);
 }
 

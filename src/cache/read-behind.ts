@@ -2,9 +2,10 @@
 // check a sample of proved answers.
 
 import type { Query } from '../timeline/query.ts';
-import { noteStale, planRefresh, planWitness, settledTop } from '../timeline/plan.ts';
+import { noteStale, planRefresh } from '../timeline/plan/refresh.ts';
+import { planWitness } from '../timeline/plan/witness.ts';
 import type { Proof } from '../timeline/prove.ts';
-import { highestId } from '../timeline/prove.ts';
+import { highestId, settledTop } from '../timeline/prove.ts';
 import type { Row } from '../timeline/reading.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { Behind } from './behind.ts';
@@ -58,6 +59,10 @@ export class ReadBehind {
 
   /** After a proved answer: has read again what is due, and reads ahead of a walk. */
   after(conversation: ConversationId, query: Query, proof: Proof): void {
+    this.#plan(() => this.#readAgainOrAhead(conversation, query, proof));
+  }
+
+  #readAgainOrAhead(conversation: ConversationId, query: Query, proof: Proof): void {
     const exact = this.#library.isExact(conversation);
     const history = proof.refresh.history && this.#isWorthRefreshing(conversation);
     const { meta } = proof.refresh;
@@ -75,14 +80,20 @@ export class ReadBehind {
 
   /** After a forwarded page: has read what tells how long it stays true. */
   afterForwarded(conversation: ConversationId, query: Query): void {
-    if (this.#library.isExact(conversation)) return;
-    const witness = planWitness(this.#library.get(conversation).timeline, query);
-    if (witness === null) return;
-    this.#behind.offer(conversationKey(conversation), (signal) => this.#read(conversation, witness, 'seal', signal));
+    this.#plan(() => {
+      if (this.#library.isExact(conversation)) return;
+      const witness = planWitness(this.#library.get(conversation).timeline, query);
+      if (witness === null) return;
+      this.#behind.offer(conversationKey(conversation), (signal) => this.#read(conversation, witness, 'seal', signal));
+    });
   }
 
   /** Compares a sample of proved answers with upstream's own. */
   check(conversation: ConversationId, query: Query, proof: Proof): void {
+    this.#plan(() => this.#compare(conversation, query, proof));
+  }
+
+  #compare(conversation: ConversationId, query: Query, proof: Proof): void {
     if (this.#library.isExact(conversation) || !this.#shadow.isDue()) return;
     const tailFrom = settledTop(this.#library.get(conversation).timeline, query.publicOnly);
     this.#behind.offer(`${conversationKey(conversation)} shadow`, async (signal) => {
@@ -118,6 +129,15 @@ export class ReadBehind {
   /** Ends all jobs and takes no more. */
   close(): Promise<void> {
     return this.#behind.close();
+  }
+
+  /** The answer is there already: a mistake in what is planned beside it is told, and is not the caller's. */
+  #plan(plan: () => void): void {
+    try {
+      plan();
+    } catch (error) {
+      this.#observer.behindFailed(error);
+    }
   }
 
   #isWorthRefreshing(conversation: ConversationId): boolean {

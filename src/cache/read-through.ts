@@ -1,15 +1,17 @@
 // The walk of one read: prove → else fill, seal or forward → answer; while upstream fails, what can be proved at any age.
 
 import { BackscrollError, notFound } from '../errors.ts';
-import { planFill, SEAL_AFTER_READS } from '../timeline/plan.ts';
+import { planFill } from '../timeline/plan/fill.ts';
+import { SEAL_AFTER_READS } from '../timeline/plan/walk.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
 import { startDeadline } from '../upstream/deadline.ts';
+import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from './abortable.ts';
 import type { Extent, LibraryOptions } from './library.ts';
-import { hasBadRow, isTooLarge, Library } from './library.ts';
+import { endsKnowledge, Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
 
@@ -56,6 +58,9 @@ const STALE_IF: ReadonlySet<string> = new Set([
 
 /** Of the time that a caller has, what may have gone before its page is forwarded rather than more of its surroundings read. */
 const SEAL_SHARE = 1 / 3;
+
+/** Of that time, when whatever is read in place of the page is left, so that the page can still be forwarded. */
+const PLANNED_SHARE = 2 / 3;
 
 const ANSWER_TIMEOUT_MS = 15_000;
 
@@ -155,7 +160,7 @@ export class ReadThrough {
     asOf: AsOf,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const filled = gap === null ? null : await this.#fill(conversation, query, gap, asOf, signal);
+    const filled = gap === null ? null : await this.#asPlanned(conversation, query, gap, asOf, signal);
     if (filled !== null) return this.#show(conversation, query, filled, 'miss');
     const { result, shared } = this.#library.read(conversation, query, { reason: 'forward', priority: 'caller', asOf, signal });
     const { answer, stored } = await result;
@@ -164,6 +169,20 @@ export class ReadThrough {
     const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
     const outcome = demand.bypass ? 'bypass' : shared ? 'coalesced' : 'miss';
     return { rows, envelope, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored };
+  }
+
+  /** What follows from reads in place of the page. Null: forward it, as can be done whatever goes wrong with those, mistakes of ours included. */
+  async #asPlanned(conversation: ConversationId, query: Query, gap: Gap, asOf: AsOf, caller: AbortSignal): Promise<Proof | null> {
+    const deadline = startDeadline(PLANNED_SHARE * this.#answerTimeoutMs, caller);
+    try {
+      return await this.#fill(conversation, query, gap, asOf, deadline.signal);
+    } catch (error) {
+      if (caller.aborted || error instanceof Refused || endsKnowledge(error)) throw error;
+      this.#options.observer.behindFailed(error);
+      return null;
+    } finally {
+      deadline.clear();
+    }
   }
 
   /** Waits for what Chatwoot is answering already, or has something read that is better than the query itself. Null: forward. */
@@ -180,31 +199,18 @@ export class ReadThrough {
     const { timeline } = this.#library.get(conversation);
     const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf });
     if (fill === null) return this.#seal(conversation, query, asOf, signal);
-    try {
-      await this.#library.read(conversation, fill, { reason: 'fill', priority: 'caller', asOf, signal }).result;
-    } catch (error) {
-      // The page itself may not have the row on which this failed.
-      if (signal.aborted || !hasBadRow(error)) throw error;
-      this.#options.observer.behindFailed(error);
-      return null;
-    }
+    await this.#library.read(conversation, fill, { reason: 'fill', priority: 'caller', asOf, signal }).result;
     const found = this.#library.prove(conversation, query, { asOf });
     return found.proved ? found : null;
   }
 
-  /** Seals until the query is proved. Null where it is not to be, where it takes long, or where so large a read fails: a page may not. */
+  /** Seals until the query is proved. Null where it is not to be, or takes long. */
   async #seal(conversation: ConversationId, query: Query, asOf: AsOf, signal: AbortSignal): Promise<Proof | null> {
     const until = this.#library.now + SEAL_SHARE * this.#answerTimeoutMs;
     for (let reads = 0; reads < SEAL_READS_MAX && this.#library.now <= until; reads++) {
       const read = this.#library.nextSeal(conversation, query);
       if (read === null) return null;
-      try {
-        await this.#library.seal(conversation, read, { priority: 'caller', asOf, signal });
-      } catch (error) {
-        if (signal.aborted || !isTooLarge(error)) throw error;
-        this.#options.observer.behindFailed(error);
-        return null;
-      }
+      await this.#library.seal(conversation, read, { priority: 'caller', asOf, signal });
       const found = this.#library.prove(conversation, query, { asOf });
       if (found.proved) return found;
     }

@@ -13,7 +13,8 @@ export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): Cach
     learnt: (outcome) => metrics.learnt(outcome),
     behindFailed(error) {
       metrics.behindFailed(error);
-      logger.warn({ code: error instanceof BackscrollError ? error.code : 'internal' }, 'a read behind an answer failed');
+      if (error instanceof BackscrollError) logger.warn({ code: error.code }, 'a read that no answer needed failed');
+      else logger.error({ err: error }, 'a mistake in a read that no answer needed; the answers are not touched by it');
     },
     shadowed(difference) {
       metrics.shadowed(difference);

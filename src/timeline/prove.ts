@@ -122,6 +122,12 @@ export function durableTop(timeline: Timeline, publicOnly: boolean): number {
   return statements.findLast((statement) => statement.standing === 'durable')?.hi ?? 0;
 }
 
+/** One above the highest id of which something is known for longer than the tail lasts: of all rows, or of public ones only. */
+export function settledTop(timeline: Timeline, publicOnly: boolean): number {
+  const statements = publicOnly ? timeline.publicStatements : timeline.statements;
+  return statements.findLast((statement) => statement.standing !== 'transient')?.hi ?? 0;
+}
+
 /** The highest known id, or -1. */
 export function highestId(timeline: Timeline): number {
   return timeline.all.highest;

@@ -2,7 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { learn } from '../../src/timeline/learn.ts';
 import type { Freshness } from '../../src/timeline/freshness.ts';
-import { FIRST_WALK, nextWalk, planFill, planRefresh, planSeal, restFromSeals } from '../../src/timeline/plan.ts';
+import { planFill } from '../../src/timeline/plan/fill.ts';
+import { planRefresh } from '../../src/timeline/plan/refresh.ts';
+import { planSeal } from '../../src/timeline/plan/seal.ts';
+import { FIRST_WALK, nextWalk, restFromSeals } from '../../src/timeline/plan/walk.ts';
 import { highestId, prove } from '../../src/timeline/prove.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from '../../src/timeline/query.ts';
@@ -143,6 +146,19 @@ describe('filling', () => {
     const gap = { proved: false, lacks: 'ids', ids: { lo: 900, hi: 905 } } as const;
     const fill = planFill(timeline, between(1, 990), gap, moment(0));
     expect(fill).toEqual(between(900, 905));
+  });
+
+  test('of missing ids is not planned where more rows are known among them than it should bring', () => {
+    // The oldest rows have the highest ids: by them, ids would seem to stand far apart.
+    const backDated = span(1, 900).map((id) => row(id, id < 890 ? 1_000 + id : id));
+    const timeline = known(
+      reading(
+        between(1, 900),
+        backDated.toSorted((a, b) => a.createdAt - b.createdAt),
+      ),
+    );
+    const gap = { proved: false, lacks: 'ids', ids: { lo: 2, hi: 900 } } as const;
+    expect(planFill(timeline, between(1, 900), gap, moment(0))).toBeNull();
   });
 });
 

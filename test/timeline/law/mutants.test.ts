@@ -8,6 +8,8 @@ import { afterAll, expect, test } from 'vitest';
 import type { Excuse, Rules, Subject } from './history.ts';
 import { beyondSettle, LawBroken, underBackDated } from './history.ts';
 import { BEYOND_SETTLE, EVERYTHING, OVERTAKEN, runLaw, SHOWN_UP, UNDER_BACK_DATED } from './law.ts';
+import type { PlanSubject } from './plan-law.ts';
+import { runPlanLaw } from './plan-law.ts';
 
 const TIMELINE = fileURLToPath(new URL('../../../src/timeline', import.meta.url));
 const workshop = mkdtempSync(join(tmpdir(), 'backscroll-mutants-'));
@@ -185,15 +187,20 @@ const MUTANTS: readonly Mutant[] = [
   },
 ];
 
+/** Breaks a copy of the code. @returns what imports a file of it */
+function mutate(file: string, from: string, to: string): <T>(name: string) => Promise<T> {
+  const home = join(workshop, String(Math.random()).slice(2));
+  cpSync(TIMELINE, home, { recursive: true });
+  const source = readFileSync(join(home, file), 'utf8');
+  expect(source.split(from)).toHaveLength(2);
+  writeFileSync(join(home, file), source.replace(from, to));
+  return async <T>(name: string) => (await import(/* @vite-ignore */ join(home, name))) as T;
+}
+
 test.each(MUTANTS)(
   '$rule',
   async ({ file, from, to, rules = EVERYTHING, seed = 1 }) => {
-    const home = join(workshop, String(Math.random()).slice(2));
-    cpSync(TIMELINE, home, { recursive: true });
-    const source = readFileSync(join(home, file), 'utf8');
-    expect(source.split(from)).toHaveLength(2);
-    writeFileSync(join(home, file), source.replace(from, to));
-    const load = async <T>(name: string): Promise<T> => (await import(/* @vite-ignore */ join(home, name))) as T;
+    const load = mutate(file, from, to);
     const subject = {
       ...(await load<Pick<Subject, 'PAGE_LIMIT'>>('query.ts')),
       ...(await load<Pick<Subject, 'prove'>>('prove.ts')),
@@ -202,6 +209,101 @@ test.each(MUTANTS)(
       ...(await load<Pick<Subject, 'EMPTY_TIMELINE'>>('timeline.ts')),
     };
     expect(() => runLaw({ runs: 40_000, seed, shrink: false, subject, rules, excuse: EXCUSES.get(rules) })).toThrow(
+      expect.objectContaining({ cause: expect.any(LawBroken) as unknown }) as Error,
+    );
+  },
+  60_000,
+);
+
+/** Rules of the plan. `settled`: in which of the two worlds of its law a mutant is caught. */
+const PLAN_MUTANTS: readonly (Omit<Mutant, 'rules'> & { readonly settled: boolean })[] = [
+  {
+    rule: 'no read begins where no id is left',
+    file: 'plan/planned.ts',
+    from: 'return lo < before ?',
+    to: 'return lo <= Infinity ?',
+    settled: true,
+  },
+  {
+    rule: 'a range without end is read to the last cursor',
+    file: 'plan/planned.ts',
+    from: 'Math.min(hi, Number.MAX_SAFE_INTEGER)',
+    to: 'hi',
+    settled: true,
+  },
+  {
+    rule: 'an empty window is bounded by the page that ends at it',
+    file: 'plan/seal.ts',
+    from: ', edgeBelow(timeline, range.lo));',
+    to: ', -Infinity);',
+    settled: true,
+    seed: 2,
+  },
+  {
+    rule: 'a window is cut by ids where rows are older than ones of lower ids',
+    file: 'plan/seal.ts',
+    from: 'if (countRows(timeline, window, PAGE_LIMIT.between) < PAGE_LIMIT.between) return readOf(window);',
+    to: 'if (countRows(timeline, window, 1) >= 0) return readOf(window);',
+    settled: true,
+    seed: 2,
+  },
+  {
+    rule: 'a read that told nothing is followed by a rest',
+    file: 'plan/walk.ts',
+    from: 'sealsFrom: now + REST_MS',
+    to: 'sealsFrom: now',
+    settled: false,
+    seed: 3,
+  },
+  {
+    rule: 'a bound that moves within a second is no progress',
+    file: 'plan/progress.ts',
+    from: 'return startsLater || endsEarlier;',
+    to: 'return true;',
+    settled: false,
+    seed: 8,
+  },
+  {
+    rule: 'a window that was empty has told something',
+    file: 'plan/progress.ts',
+    from: 'return reached < statement.hi;',
+    to: 'return false;',
+    settled: true,
+    seed: 2,
+  },
+  {
+    rule: 'the row at a cursor is asked for once',
+    file: 'plan/witness.ts',
+    from: 'return wasAsked ? null :',
+    to: 'return',
+    settled: false,
+    seed: 3,
+  },
+  {
+    rule: 'what is refreshed is read in parts',
+    file: 'plan/refresh.ts',
+    from: 'at + WINDOW_ROWS_MAX < ids.length ? ids[at + WINDOW_ROWS_MAX]! : to',
+    to: 'to',
+    settled: true,
+  },
+];
+
+test.each(PLAN_MUTANTS)(
+  'of the plan: $rule',
+  async ({ file, from, to, settled, seed = 1 }) => {
+    const load = mutate(file, from, to);
+    const subject = {
+      ...(await load<Pick<PlanSubject, 'planFill'>>('plan/fill.ts')),
+      ...(await load<Pick<PlanSubject, 'planSeal'>>('plan/seal.ts')),
+      ...(await load<Pick<PlanSubject, 'planWitness'>>('plan/witness.ts')),
+      ...(await load<Pick<PlanSubject, 'planRefresh'>>('plan/refresh.ts')),
+      ...(await load<Pick<PlanSubject, 'tellsMore'>>('plan/progress.ts')),
+      ...(await load<Pick<PlanSubject, 'FIRST_WALK' | 'nextWalk' | 'restFromSeals'>>('plan/walk.ts')),
+      ...(await load<Pick<PlanSubject, 'prove'>>('prove.ts')),
+      ...(await load<Pick<PlanSubject, 'learn'>>('learn.ts')),
+      ...(await load<Pick<PlanSubject, 'EMPTY_TIMELINE'>>('timeline.ts')),
+    };
+    expect(() => runPlanLaw({ runs: 2_000, seed, shrink: false, subject, settled })).toThrow(
       expect.objectContaining({ cause: expect.any(LawBroken) as unknown }) as Error,
     );
   },

@@ -1,0 +1,18 @@
+// What all plans share: what they are told beside the timeline, and the one way to plan a read of a range of ids.
+
+import type { Freshness } from '../freshness.ts';
+import type { IdRange, Query } from '../query.ts';
+
+export interface PlanContext {
+  /** Now, ms. */
+  readonly now: number;
+  readonly freshness: Freshness;
+  /** The caller wants tail and meta as of this moment, ms. */
+  readonly asOf?: number | undefined;
+}
+
+/** A read of all rows of these ids, or null where there is no id among them. A range without end is read to the last cursor. */
+export function readOf({ lo, hi }: IdRange): Query | null {
+  const before = Math.min(hi, Number.MAX_SAFE_INTEGER);
+  return lo < before ? { mode: 'between', after: lo, before, publicOnly: false } : null;
+}
