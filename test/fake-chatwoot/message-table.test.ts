@@ -48,6 +48,24 @@ describe('the id sequence', () => {
   });
 });
 
+describe('a restored database', () => {
+  test('lacks what was written since, and hands those ids out again', () => {
+    const table = tableOf();
+    const [kept] = [table.insert(HERE), table.insert(HERE), table.insert(HERE)];
+    table.restore(2);
+    expect(ids(table)).toEqual([kept.id]);
+    expect(table.insert(HERE).id).toBe(2);
+  });
+
+  test('is not the same as a sequence that is set, where rows stay', () => {
+    const table = tableOf();
+    table.insert({ ...HERE, id: 900 });
+    table.setSequence(7);
+    table.insert(HERE);
+    expect(ids(table)).toEqual([900, 7]);
+  });
+});
+
 describe('a late commit', () => {
   test('shows a lower id after a higher one was served, at the place of its created_at', () => {
     const table = tableOf();

@@ -58,6 +58,18 @@ export class MessageTable {
     this.#nextId += count;
   }
 
+  /** The next insert takes this id, as after `setval`; rows with higher ids stay. */
+  setSequence(nextId: number): void {
+    this.#nextId = nextId;
+  }
+
+  /** The database comes back from a backup: rows from this id up were never written, and the next insert takes it. */
+  restore(nextId: number): void {
+    for (const id of this.#byId.keys()) if (id >= nextId) this.hardDelete(id);
+    this.#open.clear();
+    this.#nextId = nextId;
+  }
+
   /** Adds an empty conversation. `meta` may be the exact JSON. */
   addConversation(
     accountId: number,
