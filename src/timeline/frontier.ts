@@ -4,11 +4,12 @@
 // (contract 5.2). What bounds the delay is the time since the id was *handed out*. Two kinds of evidence speak of that:
 //
 //   vouched   an id no higher than one that this process saw SETTLE ago, in any conversation. Ids are one sequence for the
-//             installation, so it was handed out at least that long ago. Nothing can fool this.
+//             installation, so it was handed out at least that long ago. What can fool this, and how that shows: sequence.ts.
 //   apparent  an id no higher than a row of the same conversation whose created_at is SETTLE old. A back-dated row lies
 //             about that, so what rests on a few rows is believed for SETTLE only, by when ids that were seen vouch for it.
 //             Where `MANY_ROWS` say so it is believed for good: what back-dates messages one by one (contract 5.3) does not
-//             add as many to one conversation within SETTLE, while a lower id of it is still uncommitted.
+//             add as many to one conversation within SETTLE, while a lower id of it is still uncommitted. Imports do, so
+//             their rows are no witnesses at all.
 
 import type { MessageId } from './query.ts';
 import type { Row } from './reading.ts';
@@ -49,8 +50,8 @@ export const MANY_ROWS = 20;
 
 /**
  * One above the highest id that `witnesses` of the `rows` show to be SETTLE old by their created_at. A row with a lower id
- * known to be younger is no witness: it is back-dated and says nothing about when its id was handed out. `rows` in order of
- * created_at.
+ * known to be younger is no witness: it is back-dated and says nothing about when its id was handed out. Nor is an imported
+ * one. `rows` in order of created_at.
  */
 export function apparentFrontier(rows: readonly Row[], at: number, settleMs: number, witnesses: number): number {
   let lowestLaterId = Infinity;
@@ -59,7 +60,7 @@ export function apparentFrontier(rows: readonly Row[], at: number, settleMs: num
     const row = rows[position]!;
     if (row.id < lowestLaterId) {
       const isOld = row.createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;
-      if (isOld && ++found === witnesses) return row.id + 1;
+      if (isOld && row.imported !== true && ++found === witnesses) return row.id + 1;
       lowestLaterId = row.id;
     }
   }

@@ -192,7 +192,8 @@ function mergeRows(
 function newerOf(timeline: Timeline, row: Row, askedAt: number): KnownRow {
   const known = findRow(timeline, row.id);
   if (known !== undefined && known.readAt > askedAt) return known;
-  return { id: row.id, createdAt: row.createdAt, internal: row.internal, raw: row.raw, readAt: askedAt };
+  const { id, createdAt, internal, imported = false, raw } = row;
+  return { id, createdAt, internal, imported, raw, readAt: askedAt };
 }
 
 function groupBySecond(rows: readonly KnownRow[]): Map<number, KnownRow[]> {

@@ -15,6 +15,8 @@ export interface Row {
   readonly createdAt: number;
   /** A private note or an activity: what `filter_internal_messages` drops (contract 1.2). */
   readonly internal: boolean;
+  /** Written by a data import: its created_at says nothing about when its id was handed out. */
+  readonly imported?: boolean;
   readonly raw: RawBytes;
 }
 

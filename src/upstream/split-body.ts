@@ -117,7 +117,12 @@ function readRow(value: unknown, raw: string): Row {
   if (!isCount(createdAt)) throw invalid('one of its messages has no usable created_at');
   if (!Number.isSafeInteger(messageType)) throw invalid('one of its messages has no usable message_type');
   if (typeof isPrivate !== 'boolean') throw invalid('one of its messages does not say whether it is private');
-  return { id, createdAt, internal: isPrivate || messageType === ACTIVITY, raw };
+  return { id, createdAt, internal: isPrivate || messageType === ACTIVITY, imported: isImported(value['source_id']), raw };
+}
+
+/** What Chatwoot's data imports write there (4.16 on): fresh ids under old dates. */
+function isImported(sourceId: unknown): boolean {
+  return typeof sourceId === 'string' && /^(?:intercom|freshdesk):/.test(sourceId);
 }
 
 /** The message_type of what Chatwoot notes by itself: "assigned to …" and the like (contract 3.2). */

@@ -148,6 +148,12 @@ describe('the apparent frontier', () => {
     expect(apparentFrontier([row(99, 0), row(5, 50)], at(40), SETTLE, 1)).toBe(0);
   });
 
+  test('takes no evidence from imported rows, however many', () => {
+    const imported = Array.from({ length: 30 }, (_, n) => ({ ...row(100 + n, 20 + n), imported: true }));
+    expect(apparentFrontier([row(5, 10), ...imported], at(99), SETTLE, 1)).toBe(6);
+    expect(apparentFrontier([row(5, 10), ...imported], at(99), SETTLE, 2)).toBe(0);
+  });
+
   test('may ask for several witnesses, none of them back-dated', () => {
     const rows = [row(5, 10), row(99, 11), row(8, 20), row(9, 30)];
     expect(apparentFrontier(rows, at(99), SETTLE, 2)).toBe(9);

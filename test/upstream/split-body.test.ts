@@ -18,8 +18,8 @@ describe('cutting a body', () => {
     const parts = split(`{"meta":{"a":1},"payload":[${ROW},${row(8)}]}\n`);
     expect(parts.envelope).toEqual({ head: '{"meta":{"a":1},"payload":[', tail: ']}\n' });
     expect(parts.rows).toEqual([
-      { id: 7, createdAt: 1_700_000_000, internal: false, raw: ROW },
-      { id: 8, createdAt: 1_700_000_000, internal: false, raw: row(8) },
+      { id: 7, createdAt: 1_700_000_000, internal: false, imported: false, raw: ROW },
+      { id: 8, createdAt: 1_700_000_000, internal: false, imported: false, raw: row(8) },
     ]);
     expect(parts.learnable).toBe(true);
   });
@@ -42,7 +42,7 @@ describe('cutting a body', () => {
   it('finds keys that are written with escapes', () => {
     const escaped = '{"\\u0069d":7,"cre\\u0061ted_at":1,"message_type":1,"privat\\u0065":true}';
     const parts = split(`{"m\\u0065ta":{},"p\\u0061yload":[${escaped}]}`);
-    expect(parts.rows).toEqual([{ id: 7, createdAt: 1, internal: true, raw: escaped }]);
+    expect(parts.rows).toEqual([{ id: 7, createdAt: 1, internal: true, imported: false, raw: escaped }]);
   });
 
   it.each([
@@ -59,6 +59,17 @@ describe('cutting a body', () => {
     const parts = split(body);
     expect(parts.rows.map(({ raw }) => text(raw))).toEqual([row(1, 5, `,"more":${value}`), row(2, 6, `,"more":${value}`)]);
     expect(joined(parts).toString()).toBe(body);
+  });
+
+  it.each([
+    ['"intercom:part-7"', true],
+    ['"freshdesk:12"', true],
+    ['"wamid.intercom:1"', false],
+    ['"intercom"', false],
+    ['7', false],
+    ['null', false],
+  ])('calls a row with the source_id %s imported: %s', (sourceId, imported) => {
+    expect(split(page(row(1, 5, `,"source_id":${sourceId}`))).rows.map((found) => found.imported)).toEqual([imported]);
   });
 
   it.each([
