@@ -136,6 +136,9 @@ export class Backscroll implements Policy {
         fellBackToExact: () => {
           throw new Error('fell back to exact queries');
         },
+        sequenceRefuted: () => {
+          throw new Error('ids rise here');
+        },
       },
     });
   }

@@ -86,6 +86,9 @@ class House {
       learnt: () => undefined,
       shadowed: () => undefined,
       fellBackToExact: () => undefined,
+      sequenceRefuted: () => {
+        throw new Error('ids rise here');
+      },
       behindFailed: (error) => {
         throw error;
       },

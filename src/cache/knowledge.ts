@@ -20,9 +20,11 @@ export interface Knowledge {
   readonly timeline: Timeline;
   readonly exact: ExactPages;
   readonly walk: Walk;
+  /** When the newest page was last read as it is asked, ms. */
+  readonly newestAskedAt: number;
 }
 
-export const NO_KNOWLEDGE: Knowledge = { timeline: EMPTY_TIMELINE, exact: NO_PAGES, walk: FIRST_WALK };
+export const NO_KNOWLEDGE: Knowledge = { timeline: EMPTY_TIMELINE, exact: NO_PAGES, walk: FIRST_WALK, newestAskedAt: -Infinity };
 
 /** After this many contradictions a conversation is answered by exact query only. */
 const CONTRADICTIONS_MAX = 3;
@@ -30,6 +32,11 @@ const CONTRADICTIONS_MAX = 3;
 /** The mode for one conversation of an installation in `mode`. */
 export function modeOf(knowledge: Knowledge, mode: HistoryMode): HistoryMode {
   return knowledge.timeline.contradictions >= CONTRADICTIONS_MAX ? 'exact' : mode;
+}
+
+/** The same, answered by exact query from now on: what was proved of it is not to be trusted. */
+export function exactly(knowledge: Knowledge): Knowledge {
+  return { ...knowledge, timeline: { ...EMPTY_TIMELINE, contradictions: CONTRADICTIONS_MAX } };
 }
 
 export function proveFrom(knowledge: Knowledge, mode: HistoryMode, query: Query, context: ProveContext): Proof | Gap {
@@ -48,7 +55,8 @@ export function learnInto(
     return { knowledge: { ...knowledge, exact: learnExact(knowledge.exact, reading, context) }, outcome: 'learnt' };
   }
   const { timeline, outcome } = learn(knowledge.timeline, reading, context);
-  return { knowledge: { ...knowledge, timeline }, outcome };
+  const newestAskedAt = reading.query.mode === 'latest' ? reading.askedAt : knowledge.newestAskedAt;
+  return { knowledge: { ...knowledge, timeline, newestAskedAt }, outcome };
 }
 
 /** About what it holds of memory, in bytes. */

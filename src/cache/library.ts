@@ -4,23 +4,24 @@
 import { BackscrollError } from '../errors.ts';
 import type { Freshness } from '../timeline/freshness.ts';
 import { historyLifetime, metaLifetime, tailLifetime } from '../timeline/freshness.ts';
-import type { SeenIds } from '../timeline/frontier.ts';
-import { sawId, vouchedFrontier } from '../timeline/frontier.ts';
+import { vouchedFrontier } from '../timeline/frontier.ts';
 import type { PlanContext } from '../timeline/plan/planned.ts';
 import { tellsMore } from '../timeline/plan/progress.ts';
 import { planSeal } from '../timeline/plan/seal.ts';
 import type { Walk } from '../timeline/plan/walk.ts';
 import { nextWalk, restFromSeals } from '../timeline/plan/walk.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
-import { settledTop } from '../timeline/prove.ts';
+import { highestId, settledTop } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
-import { idRange, queryKey } from '../timeline/query.ts';
+import { idRange, queryKey, takesNewest } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
+import type { Sequence } from '../timeline/sequence.ts';
+import { NOTHING_SEEN, sawRows } from '../timeline/sequence.ts';
 import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
-import { learnInto, modeOf, proveFrom } from './knowledge.ts';
+import { exactly, learnInto, modeOf, proveFrom } from './knowledge.ts';
 import { conversationKey, MemoryStore } from './memory-store.ts';
 import { MissingConversations } from './missing.ts';
 import type { CacheObserver, ReadReason } from './observer.ts';
@@ -62,13 +63,20 @@ export interface Extent {
   readonly conversationId?: number;
 }
 
+/** So many newest pages in SETTLE are read as they were asked although less would do, of each conversation in its turn. */
+const NEWEST_PER_SETTLE = 16;
+
 export class Library {
   readonly #options: LibraryOptions;
   readonly #store: MemoryStore;
   readonly #missing = new MissingConversations();
   readonly #flights: Flights<Landed>;
   #mode: HistoryMode;
-  #seen: SeenIds = [];
+  #sequence: Sequence = NOTHING_SEEN;
+  /** When a newest page was last read as it was asked although less would have done, ms. */
+  #newestAskedAt = -Infinity;
+  /** Since when each conversation has its turn once, ms. */
+  #newestRoundFrom = -Infinity;
 
   constructor(options: LibraryOptions) {
     this.#options = options;
@@ -106,6 +114,33 @@ export class Library {
   /** From now on every conversation is. */
   giveUpProofs(): void {
     this.#mode = 'exact';
+  }
+
+  /** From now on this conversation is. */
+  giveUpProofsOf(conversation: ConversationId): void {
+    this.#store.set(conversation, exactly(this.#store.get(conversation)));
+  }
+
+  /**
+   * Decides whether the newest page is read as it is asked. No read in its place, of ids from some known row up, can show every
+   * row that refutes the sequence (sequence.ts). So it is for who wants it as of now, and for anybody in turn. Not where people
+   * walk, unless it was read just now: much may be new, and what the page leaves out would have to be read besides.
+   */
+  isNewestDue(conversation: ConversationId, query: Query, asOf?: number): boolean {
+    const { timeline, walk, newestAskedAt } = this.#store.get(conversation);
+    if (asOf !== undefined) return takesNewest(query) && idRange(query).hi > highestId(timeline);
+    if (query.mode !== 'latest' || highestId(timeline) < 0) return false;
+    const { now } = this;
+    const { settleMs } = this.#options.freshness;
+    const turnMs = settleMs / NEWEST_PER_SETTLE;
+    if (now - this.#newestAskedAt < turnMs) return false;
+    if (walk.historyReads > 0 && now - timeline.learntUpTo > 2 * turnMs) return false;
+    if (newestAskedAt >= this.#newestRoundFrom) {
+      if (now - this.#newestAskedAt < settleMs) return false;
+      this.#newestRoundFrom = now; // All who ask have had their turn.
+    }
+    this.#newestAskedAt = now;
+    return true;
   }
 
   /** True while upstream's word that the conversation is not there is young. */
@@ -203,12 +238,18 @@ export class Library {
   #learn(conversation: ConversationId, reading: Reading, flight: Flight<Landed>): boolean {
     const { freshness, observer } = this.#options;
     const { settleMs } = freshness;
-    const highest = reading.rows.reduce((max, row) => Math.max(max, row.id), 0);
-    this.#seen = sawId(this.#seen, highest, this.now, settleMs);
-    if (flight.invalidated) return false;
+    const { invalidated } = flight;
+    const { sequence, refutation } = sawRows(this.#sequence, reading.rows, this.now, settleMs);
+    this.#sequence = sequence;
+    if (refutation !== null) {
+      // Of what is known, nobody can say what rested on it. After a restore, rows are gone and their ids are others' besides.
+      this.forget({});
+      observer.sequenceRefuted(refutation);
+    }
+    if (invalidated) return false;
     this.#missing.delete(conversation);
     const context = {
-      vouched: vouchedFrontier(this.#seen, reading.askedAt, settleMs),
+      vouched: vouchedFrontier(this.#sequence.seen, reading.askedAt, settleMs),
       settleMs,
       expiredBefore: reading.askedAt - historyLifetime(freshness).usableMs,
     };

@@ -2,6 +2,7 @@
 
 import type { LearnOutcome } from '../timeline/learn.ts';
 import type { Query } from '../timeline/query.ts';
+import type { Refutation } from '../timeline/sequence.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 
 /**
@@ -33,6 +34,8 @@ export interface CacheObserver {
   behindFailed(error: unknown): void;
   /** A shadow check was made; `difference` is null where upstream confirmed the answer. */
   shadowed(difference: ShadowDifference | null): void;
-  /** So many differences that history is answered by exact query only from now on. */
-  fellBackToExact(): void;
+  /** So many differences that it is answered by exact query only from now on: this conversation, or null for all. */
+  fellBackToExact(conversation: ConversationId | null): void;
+  /** A row showed that ids do not rise: everything that was known has been forgotten. */
+  sequenceRefuted(refutation: Refutation): void;
 }

@@ -28,6 +28,8 @@ const WAITING_MAX = 1000;
 /** Reads that one seal may take in a row; a walk that goes on asks again. */
 export const SEAL_READS_MAX = 4;
 
+const LATEST: Query = { mode: 'latest', publicOnly: false };
+
 export class ReadBehind {
   readonly #library: Library;
   readonly #observer: CacheObserver;
@@ -114,11 +116,16 @@ export class ReadBehind {
       const read = await rowsOf(query);
       const confirmed = await this.#shadow.confirms(query, proof.rows, read, tailFrom, isThere);
       this.#observer.shadowed(confirmed ? null : { conversation, query, proved: rowList(proof.rows), read: rowList(read) });
-      if (!confirmed && this.#shadow.hasGivenUp) {
-        this.#library.giveUpProofs();
-        this.#observer.fellBackToExact();
-      }
+      if (!confirmed) this.#distrust(conversation);
     });
+  }
+
+  #distrust(conversation: ConversationId): void {
+    const distrust = this.#shadow.differed(conversationKey(conversation), this.#library.now);
+    if (distrust === 'nothing') return;
+    if (distrust === 'all') this.#library.giveUpProofs();
+    else this.#library.giveUpProofsOf(conversation);
+    this.#observer.fellBackToExact(distrust === 'all' ? null : conversation);
   }
 
   /** Resolves when nothing runs and nothing waits. */
@@ -155,7 +162,8 @@ export class ReadBehind {
 
   async #refreshMeta(conversation: ConversationId, signal: AbortSignal): Promise<void> {
     const after = Math.max(0, highestId(this.#library.get(conversation).timeline));
-    await this.#read(conversation, { mode: 'after', after, publicOnly: false }, 'meta', signal);
+    const least: Query = { mode: 'after', after, publicOnly: false };
+    await this.#read(conversation, this.#library.isNewestDue(conversation, LATEST) ? LATEST : least, 'meta', signal);
   }
 
   async #seal(conversation: ConversationId, query: Query, signal: AbortSignal): Promise<void> {

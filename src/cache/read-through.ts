@@ -160,7 +160,8 @@ export class ReadThrough {
     asOf: AsOf,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const filled = gap === null ? null : await this.#asPlanned(conversation, query, gap, asOf, signal);
+    const asAsked = gap === null || this.#library.isNewestDue(conversation, query, asOf);
+    const filled = asAsked ? null : await this.#asPlanned(conversation, query, gap, asOf, signal);
     if (filled !== null) return this.#show(conversation, query, filled, 'miss');
     const { result, shared } = this.#library.read(conversation, query, { reason: 'forward', priority: 'caller', asOf, signal });
     const { answer, stored } = await result;

@@ -1,14 +1,17 @@
 // The shadow check: a sample of proved answers is also read upstream and compared. What the freshness rules do not explain
-// is told with both row lists; after three such differences the installation is answered by exact query only, since its
-// finder is not the one that the proofs know.
+// is told with both row lists. Where one conversation differs again and again, something is odd about it, and it is answered
+// by exact query only. Where several do, the installation's finder is not the one that the proofs know, and all are.
 
 import type { Comparison } from '../timeline/compare.ts';
 import { compareAnswers } from '../timeline/compare.ts';
 import type { MessageId, Query } from '../timeline/query.ts';
 import type { Row } from '../timeline/reading.ts';
 
-/** Differences in one process after which proofs are given up. */
+/** Differences in one conversation after which proofs of it are given up, and conversations that differ after which all are. */
 const DIFFERENCES_MAX = 3;
+
+/** What differed longer ago than this counts no more, ms. */
+const DIFFERENCES_KEPT_MS = 24 * 3_600_000;
 
 /** Of the rows of a page that are gone, so many are asked for. */
 const GONE_ASKED_MAX = 5;
@@ -19,9 +22,13 @@ export interface ShadowOptions {
   readonly random: () => number;
 }
 
+/** What proofs are not to be trusted in any more after a difference. */
+export type Distrust = 'nothing' | 'conversation' | 'all';
+
 export class Shadow {
   readonly #options: ShadowOptions;
-  #differences = 0;
+  /** When each conversation differed, ms. No more than DIFFERENCES_MAX of either: with as many, proofs are given up. */
+  readonly #differences = new Map<string, readonly number[]>();
 
   constructor(options: ShadowOptions) {
     this.#options = options;
@@ -32,9 +39,17 @@ export class Shadow {
     return this.#options.rate > 0 && this.#options.random() < this.#options.rate;
   }
 
-  /** True once proofs are not to be trusted any more. */
-  get hasGivenUp(): boolean {
-    return this.#differences >= DIFFERENCES_MAX;
+  /** Notes that a conversation differed at `now` (ms), and says what follows from that. */
+  differed(key: string, now: number): Distrust {
+    for (const [each, times] of this.#differences) {
+      const kept = times.filter((at) => now - at < DIFFERENCES_KEPT_MS);
+      if (kept.length > 0) this.#differences.set(each, kept);
+      else this.#differences.delete(each);
+    }
+    const times = [...(this.#differences.get(key) ?? []), now].slice(-DIFFERENCES_MAX);
+    if (this.#differences.has(key) || this.#differences.size < DIFFERENCES_MAX) this.#differences.set(key, times);
+    if (this.#differences.size >= DIFFERENCES_MAX) return 'all';
+    return times.length >= DIFFERENCES_MAX ? 'conversation' : 'nothing';
   }
 
   /**
@@ -50,12 +65,11 @@ export class Shadow {
     isThere: (id: MessageId) => Promise<boolean>,
   ): Promise<boolean> {
     const comparison: Comparison = compareAnswers(query, proved, read, tailFrom);
-    const confirmed =
+    return (
       comparison.kind === 'same' ||
       comparison.kind === 'explained' ||
-      (comparison.kind === 'deleted' && !(await isAnyThere(comparison.gone, isThere)));
-    if (!confirmed) this.#differences++;
-    return confirmed;
+      (comparison.kind === 'deleted' && !(await isAnyThere(comparison.gone, isThere)))
+    );
   }
 }
 

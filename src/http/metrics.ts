@@ -7,6 +7,8 @@ import type { Outcome } from '../cache/outcome.ts';
 import { OUTCOMES } from '../cache/outcome.ts';
 import type { ProtectionEvent } from '../upstream/protected-upstream.ts';
 import type { LearnOutcome } from '../timeline/learn.ts';
+import type { Refutation } from '../timeline/sequence.ts';
+import type { ConversationId } from '../upstream/upstream.ts';
 
 const REQUEST_BUCKETS_S = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -25,6 +27,7 @@ export class Metrics implements CacheObserver {
   readonly #upstreamDuration: Histogram;
   readonly #readings: Counter<'outcome'>;
   readonly #contradictions: Counter;
+  readonly #sequenceRefutations: Counter;
   readonly #withheldRows: Counter;
   readonly #behindFailures: Counter;
   readonly #shadowChecks: Counter<'outcome'>;
@@ -76,6 +79,11 @@ export class Metrics implements CacheObserver {
     this.#contradictions = new Counter({
       name: 'backscroll_contradictions_total',
       help: 'Readings that showed a row which could not exist; the conversation was forgotten each time',
+      registers,
+    });
+    this.#sequenceRefutations = new Counter({
+      name: 'backscroll_sequence_refutations_total',
+      help: 'Messages created after a higher id had been read: a restored database, a stray id, a wrong clock; all was forgotten each time',
       registers,
     });
     this.#withheldRows = new Counter({
@@ -144,6 +152,10 @@ export class Metrics implements CacheObserver {
     if (outcome === 'contradiction') this.#contradictions.inc();
   }
 
+  sequenceRefuted(_refutation: Refutation): void {
+    this.#sequenceRefutations.inc();
+  }
+
   /** Internal rows that only the customer view stopped. */
   withheld(rows: number): void {
     this.#withheldRows.inc(rows);
@@ -170,8 +182,8 @@ export class Metrics implements CacheObserver {
     this.#shadowChecks.inc({ outcome: difference === null ? 'confirmed' : 'different' });
   }
 
-  fellBackToExact(): void {
-    this.#exactMode.set(1);
+  fellBackToExact(conversation: ConversationId | null): void {
+    if (conversation === null) this.#exactMode.set(1);
   }
 }
 

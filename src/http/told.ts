@@ -20,8 +20,19 @@ export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): Cach
       metrics.shadowed(difference);
       if (difference !== null) logger.error({ ...difference }, 'Chatwoot answers differently from what was proved');
     },
-    fellBackToExact() {
-      metrics.fellBackToExact();
+    sequenceRefuted(refutation) {
+      metrics.sequenceRefuted(refutation);
+      logger.error(
+        { ...refutation },
+        'IDS DO NOT RISE: a message was created after a higher id had been read, so all that was known has been forgotten. Was the database restored, was a message given an id by hand, or is a clock wrong?',
+      );
+    },
+    fellBackToExact(conversation) {
+      metrics.fellBackToExact(conversation);
+      if (conversation !== null) {
+        logger.error({ conversation }, 'Chatwoot keeps answering differently here: this conversation is answered by exact query');
+        return;
+      }
       logger.error(
         'PROOFS ARE OFF: Chatwoot keeps answering differently; history is answered by exact query until a restart. Is this a fork? Then set HISTORY=exact',
       );

@@ -1,12 +1,13 @@
 // Compares a proved answer with what upstream says to the same query a moment later: the shadow check.
 
 import type { MessageId, Query } from './query.ts';
-import { takesNewest } from './query.ts';
+import { PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Row } from './reading.ts';
 
 /**
  * - `same`: the same rows in the same order.
- * - `explained`: new rows came in at the tail, or pushed others off the page.
+ * - `explained`: new rows came in at the tail, or pushed others off the page, or rows that may share a microsecond took each
+ *   other's place at its edge.
  * - `deleted`: rows are not there any more, `gone` among them; whether they really were deleted, reading one will tell.
  * - `different`: what was proved does not follow for this upstream.
  */
@@ -22,27 +23,33 @@ export type Comparison =
 export function compareAnswers(query: Query, proved: readonly Row[], read: readonly Row[], tailFrom: MessageId): Comparison {
   const provedIds = new Set(proved.map((row) => row.id));
   const readIds = new Set(read.map((row) => row.id));
+  if (!keepsOrder(proved, read, readIds)) return { kind: 'different' };
   const arrived = read.filter((row) => !provedIds.has(row.id) && row.id >= tailFrom);
   const appeared = read.filter((row) => !provedIds.has(row.id) && row.id < tailFrom);
   const gone = proved.filter((row) => !readIds.has(row.id));
-  if (!keepsOrder(proved, read, readIds)) return { kind: 'different' };
   if (arrived.length === 0 && appeared.length === 0 && gone.length === 0) return { kind: 'same' };
 
+  const fromFarEnd = (rows: readonly Row[]): readonly Row[] => (takesNewest(query) ? rows : rows.toReversed());
+  // Upstream puts rows of one microsecond in any order, and the JSON shows seconds. So of the edge's second any row may be on
+  // the page, and rows there are counted, not looked at.
+  const edge = proved.length === PAGE_LIMIT[query.mode] ? fromFarEnd(proved)[0] : undefined;
+  const traded = appeared.filter((row) => row.createdAt === edge?.createdAt);
   // Rows that arrive push as many off the far end of a full page; rows that go let as many older ones slide in there.
-  const fromFarEnd = <T>(rows: readonly T[]): readonly T[] => (takesNewest(query) ? rows : rows.toReversed());
-  const pushedOff = new Set(
-    fromFarEnd(proved)
-      .slice(0, arrived.length)
-      .map((row) => row.id),
-  );
-  const deleted = gone.filter((row) => !pushedOff.has(row.id)).map((row) => row.id);
-  const slidIn = new Set(
-    fromFarEnd(read)
-      .slice(0, deleted.length)
-      .map((row) => row.id),
-  );
-  if (appeared.some((row) => !slidIn.has(row.id))) return { kind: 'different' };
-  return deleted.length === 0 ? { kind: 'explained' } : { kind: 'deleted', gone: deleted };
+  const deleted = withoutSeconds(gone, [...fromFarEnd(proved).slice(0, arrived.length), ...traded]);
+  const slidIn = [...fromFarEnd(read).slice(0, deleted.length), ...gone.filter((row) => row.createdAt === edge?.createdAt)];
+  if (withoutSeconds(appeared, slidIn).length > 0) return { kind: 'different' };
+  return deleted.length === 0 ? { kind: 'explained' } : { kind: 'deleted', gone: deleted.map((row) => row.id) };
+}
+
+/** Rows less one of the same second for each of `taken`. */
+function withoutSeconds(rows: readonly Row[], taken: readonly Row[]): Row[] {
+  const left = new Map<number, number>();
+  for (const { createdAt } of taken) left.set(createdAt, (left.get(createdAt) ?? 0) + 1);
+  return rows.filter(({ createdAt }) => {
+    const count = left.get(createdAt) ?? 0;
+    left.set(createdAt, count - 1);
+    return count <= 0;
+  });
 }
 
 /** Rows that both have, in the same order; those of one second may share a microsecond and trade places. */

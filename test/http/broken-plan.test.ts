@@ -92,6 +92,8 @@ describe('a page is forwarded where what is read in its place', () => {
     clock.advance(5 * 60_000);
     await backscroll.get(messagesOf(2));
     clock.advance(11_000);
+    await backscroll.get(messagesOf(2)); // As it is asked, in its turn.
+    clock.advance(2_000);
     const failed: string[] = [];
     chatwoot.fault = (_number, { search }) => {
       if (search === '') return undefined;

@@ -1,11 +1,12 @@
 // Proved answers that are checked against Chatwoot's own: what deletions explain is no difference, what the proofs rule out is
-// one, and the third one ends them.
+// one, and several end them: three in one conversation for that conversation, three conversations for all.
 
 import { describe, expect, test } from 'vitest';
 import { KEY, messagesOf, readsOf, startHouse, type Backscroll } from '../support/backscroll.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import type { MessageRow } from '../support/fake-chatwoot/message-row.ts';
 import { isInternal } from '../support/fake-chatwoot/message-row.ts';
+import { shuffledTies } from '../support/fake-chatwoot/seeded-random.ts';
 
 const FILTERS = [
   ['all rows', ''],
@@ -14,9 +15,9 @@ const FILTERS = [
 
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
 
-/** Public rows of conversation 1, the oldest first. */
-function publicRows(chatwoot: FakeChatwoot): readonly MessageRow[] {
-  return chatwoot.table.rows(1, 1).filter((row) => !isInternal(row));
+/** Public rows of a conversation, the oldest first. */
+function publicRows(chatwoot: FakeChatwoot, conversation = 1): readonly MessageRow[] {
+  return chatwoot.table.rows(1, conversation).filter((row) => !isInternal(row));
 }
 
 /** Takes a row away before anybody has read it, to put it back when the proofs say that it is not there. */
@@ -25,11 +26,16 @@ function hide(chatwoot: FakeChatwoot, row: MessageRow): { show: () => void } {
   return { show: () => chatwoot.table.insertRaw(row) };
 }
 
-async function askTwice(backscroll: Backscroll, search: string, between: () => void = () => undefined): Promise<string> {
-  await backscroll.get(messagesOf(1, search));
+async function askTwice(
+  backscroll: Backscroll,
+  search: string,
+  between: () => void = () => undefined,
+  conversation = 1,
+): Promise<string> {
+  await backscroll.get(messagesOf(conversation, search));
   await backscroll.app.readThrough.idle();
   between();
-  const { headers } = await backscroll.get(messagesOf(1, search));
+  const { headers } = await backscroll.get(messagesOf(conversation, search));
   await backscroll.app.readThrough.idle();
   return headers['cache-status']!;
 }
@@ -109,17 +115,19 @@ describe.each(FILTERS)('of %s', (_what, filter) => {
     expect(await checks(backscroll)).toEqual({ confirmed: 0, different: 1, exact: 0 });
   });
 
-  test('a row that cannot be there is a difference, and the third ends the proofs', async () => {
+  async function differIn(backscroll: Backscroll, chatwoot: FakeChatwoot, conversation: number): Promise<void> {
+    const { show } = hide(chatwoot, publicRows(chatwoot, conversation).at(-5)!);
+    await askTwice(backscroll, `?${filter}`, show, conversation);
+  }
+
+  test('differences in three conversations end the proofs', async () => {
     const { backscroll, chatwoot } = await house();
     const rows = publicRows(chatwoot);
-    const places = [-40, -80, -120];
-    const hidden = places.map((at) => hide(chatwoot, rows.at(at - 5)!));
-    for (const [nth, at] of places.entries()) {
-      await askTwice(backscroll, `?before=${rows.at(at)!.id}${filter}`, hidden[nth]!.show);
-      expect(await checks(backscroll)).toEqual({ confirmed: 0, different: nth + 1, exact: nth === 2 ? 1 : 0 });
-      // What the check has read is learnt: the conversation was forgotten. Elsewhere it begins anew.
-      backscroll.app.readThrough.purge({});
+    for (const conversation of [2, 3, 1]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await differIn(backscroll, chatwoot, conversation);
     }
+    expect(await checks(backscroll)).toEqual({ confirmed: 0, different: 3, exact: 1 });
     expect(backscroll.logs.filter((line) => line.includes('PROOFS ARE OFF'))).toHaveLength(1);
 
     const at = rows.at(-60)!.id;
@@ -130,6 +138,75 @@ describe.each(FILTERS)('of %s', (_what, filter) => {
     const { headers } = await backscroll.get(messagesOf(1, `?before=${rows.at(-65)!.id}${filter}`));
     expect(headers['cache-status']).toMatch(/^backscroll; fwd=miss/);
     expect(readsOf(chatwoot).length).toBe(asked + 2);
+  });
+});
+
+describe('differences', () => {
+  const house = () => startHouse({ env: { SHADOW_RATE: '1' } });
+
+  async function differ(backscroll: Backscroll, chatwoot: FakeChatwoot, times: number, conversation = 1): Promise<void> {
+    const rows = publicRows(chatwoot, conversation);
+    for (let nth = 0; nth < times; nth++) {
+      const { show } = hide(chatwoot, rows.at(-5 - nth)!);
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await askTwice(backscroll, '', show, conversation);
+      // What the check has read is learnt: the conversation was forgotten. It begins anew.
+      if (nth < times - 1) backscroll.app.readThrough.purge({});
+    }
+  }
+
+  test('in one conversation, however many, end the proofs of that one only', async () => {
+    const { backscroll, chatwoot } = await house();
+    await differ(backscroll, chatwoot, 3);
+    expect(await checks(backscroll)).toEqual({ confirmed: 0, different: 3, exact: 0 });
+    const told = backscroll.logs.filter((line) => line.includes('this conversation is answered by exact query'));
+    expect(told.map((line) => JSON.parse(line) as unknown)).toEqual([
+      expect.objectContaining({ level: 50, conversation: { accountId: 1, conversationId: 1 } }),
+    ]);
+    const id = (conversation: number, at: number): number => chatwoot.table.rows(1, conversation).at(at)!.id;
+    const range = (conversation: number, from: number, to: number): string =>
+      messagesOf(conversation, `?after=${id(conversation, from)}&before=${id(conversation, to)}`);
+    const statuses: (string | undefined)[] = [];
+    for (const conversation of [1, 2]) {
+      /* oxlint-disable no-await-in-loop -- one after the other */
+      await backscroll.get(range(conversation, -40, -10));
+      statuses.push((await backscroll.get(range(conversation, -30, -20))).headers['cache-status']);
+      /* oxlint-enable no-await-in-loop */
+    }
+    expect(statuses).toEqual([expect.stringContaining('fwd=miss'), expect.stringContaining('hit')]);
+  });
+
+  test('count for a day', async () => {
+    const { backscroll, chatwoot, clock } = await house();
+    await differ(backscroll, chatwoot, 1, 1);
+    await differ(backscroll, chatwoot, 1, 2);
+    clock.advance(25 * 3_600_000);
+    await differ(backscroll, chatwoot, 1, 3);
+    expect(await checks(backscroll)).toMatchObject({ different: 3, exact: 0 });
+    await differ(backscroll, chatwoot, 1, 1);
+    expect(await checks(backscroll)).toMatchObject({ different: 4, exact: 0 });
+    await differ(backscroll, chatwoot, 1, 2);
+    expect(await checks(backscroll)).toMatchObject({ different: 5, exact: 1 });
+  });
+
+  test('are none where rows of one microsecond take turns at the edge of a page', async () => {
+    const { backscroll, chatwoot, clock } = await house();
+    const { table } = chatwoot;
+    table.addConversation(1, 50);
+    for (let n = 0; n < 200; n++) {
+      // Four and four.
+      const createdAtUs = (clock.now() - 3_600_000 + Math.floor(n / 4) * 5000) * 1000;
+      table.insert({ accountId: 1, conversationId: 50, createdAtUs });
+    }
+    table.ties = shuffledTies(7);
+    const rows = table.rows(1, 50);
+    for (let at = 40; at < 200; at += 3) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await askTwice(backscroll, `?before=${rows[at]!.id}`, () => clock.advance(2000), 50);
+    }
+    const { confirmed, different } = await checks(backscroll);
+    expect(confirmed).toBeGreaterThan(20);
+    expect(different).toBe(0);
   });
 });
 

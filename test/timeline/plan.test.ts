@@ -27,7 +27,6 @@ import {
   NOW,
   reading,
   row,
-  SETTLED,
   span,
 } from './rows.ts';
 
@@ -122,7 +121,7 @@ describe('filling', () => {
   test('of the newest page reaches down to the lowest row that is due: young rows are sooner than old ones', () => {
     const timeline = known(reading(latest, [...span(1, 18).map((id) => row(id)), row(18, 86_400 - 300), row(19, 86_400 - 200)]));
     const gap = { proved: false, lacks: 'rows' } as const;
-    expect(planFill(timeline, latest, gap, moment(50_000))).toEqual(after(SETTLED - 1));
+    expect(planFill(timeline, latest, gap, moment(50_000))).toEqual(after(19));
     expect(planFill(timeline, latest, gap, moment(70_000))).toEqual(after(17));
     expect(planFill(timeline, latest, gap, moment(16 * MINUTES))).toEqual(after(0));
     expect(planFill(timeline, latest, gap, { ...moment(50_000), asOf: NOW })).toEqual(after(0));

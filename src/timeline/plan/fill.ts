@@ -65,7 +65,8 @@ function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: 
     if (asOf !== undefined || now - row.readAt > usableMs) lowestDue = Math.min(lowestDue, row.id);
     at = previousInRange(index, at - 1, everything);
   }
-  const from = Math.min(durableTop(timeline, query.publicOnly), lowestDue);
+  // Not from further up than the rows reach: if ids rise no more (sequence.ts), a new row may lie between them and the frontier.
+  const from = Math.min(durableTop(timeline, query.publicOnly), lowestDue, highestId(timeline) + 1);
   const isFew = countRows(timeline, { lo: from, hi: Infinity }, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
   return from > 0 && isFew ? { mode: 'after', after: from - 1, publicOnly: false } : null;
 }

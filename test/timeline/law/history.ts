@@ -4,13 +4,15 @@
 // Excepted, as the promises have it: a row may be missing while it is younger than TAIL_MAX_AGE; a row that was deleted or
 // edited without a word may live on for HISTORY_MAX_AGE (twice that while it is refreshed behind).
 
+import type { compareAnswers } from '../../../src/timeline/compare.ts';
 import type { Freshness } from '../../../src/timeline/freshness.ts';
-import type { sawId, vouchedFrontier } from '../../../src/timeline/frontier.ts';
+import type { vouchedFrontier } from '../../../src/timeline/frontier.ts';
 import type { learn } from '../../../src/timeline/learn.ts';
 import type { prove } from '../../../src/timeline/prove.ts';
 import type { Query } from '../../../src/timeline/query.ts';
 import { takesNewest } from '../../../src/timeline/query.ts';
-import type { Reading } from '../../../src/timeline/reading.ts';
+import type { Reading, Row } from '../../../src/timeline/reading.ts';
+import type { sawRows, Sequence } from '../../../src/timeline/sequence.ts';
 import type { Timeline } from '../../../src/timeline/timeline.ts';
 import type { ModelRow } from './model.ts';
 import { find, isVisible, matches, whyNotPermitted } from './model.ts';
@@ -19,8 +21,10 @@ import { find, isVisible, matches, whyNotPermitted } from './model.ts';
 export interface Subject {
   readonly prove: typeof prove;
   readonly learn: typeof learn;
-  readonly sawId: typeof sawId;
+  readonly sawRows: typeof sawRows;
   readonly vouchedFrontier: typeof vouchedFrontier;
+  readonly NOTHING_SEEN: Sequence;
+  readonly compareAnswers: typeof compareAnswers;
   readonly EMPTY_TIMELINE: Timeline;
   readonly PAGE_LIMIT: Record<Query['mode'], number>;
 }
@@ -41,9 +45,11 @@ export interface Rules {
   /**
    * How histories begin, beside rows of all ages. `under-back-dated`: a late row, then a back-dated one, and what shows both
    * is read. `under-vouched`: a late row, then SETTLE goes by, and what does not show it is read. `overtaken`: a reading from
-   * before a deletion is learnt after one from after it. Default: in no special way.
+   * before a deletion is learnt after one from after it. `imports`: under a late row, many old rows are imported and read in
+   * the middle of a walk, twice. `restored`, `stray`: what is known is vouched for, then ids begin again further down, or a row
+   * has one far above all others; so once more now and then. Default: in no special way.
    */
-  readonly opening?: 'under-back-dated' | 'under-vouched' | 'overtaken' | undefined;
+  readonly opening?: 'under-back-dated' | 'under-vouched' | 'overtaken' | 'imports' | 'restored' | 'stray' | undefined;
 }
 
 /** Small pages, so that short histories fill them. */
@@ -63,9 +69,22 @@ export interface Tally {
   full: number;
   history: number;
   contradictions: number;
+  /** How often ids were found not to rise, and rows of answers whose places others took in what upstream said next. */
+  refutations: number;
+  traded: number;
   /** Wrong answers that the excuse covers. */
   excused: number;
 }
+
+export const NO_TALLY: Tally = {
+  proofs: 0,
+  full: 0,
+  history: 0,
+  contradictions: 0,
+  refutations: 0,
+  traded: 0,
+  excused: 0,
+};
 
 /** True for a row that may be missing from an answer for another reason than the promises; such answers are counted. */
 export type Excuse = (row: ModelRow, world: World) => boolean;
@@ -84,6 +103,16 @@ export const beyondSettle: Excuse = (row, world) => {
   return committedAt > world.knownSince && world.now - committedAt <= 2 * FRESHNESS.historyMaxAgeMs;
 };
 
+/**
+ * A row whose id was handed out after a higher one: until a row that is SETTLE younger than a sight of a higher id is read.
+ * Then all is forgotten, and the law is in force again.
+ */
+export const belowOthers: Excuse = (row, world) => {
+  const writtenAt = row.versions[0]!;
+  const isLong = world.now - writtenAt > 2 * FRESHNESS.historyMaxAgeMs;
+  return row.isBelowOthers && !isLong && !world.wasShown(row) && world.refutedAt < row.committedAt!;
+};
+
 export class LawBroken extends Error {}
 
 /** Plain, back-dated, in the second before, in the microsecond before, committed late. */
@@ -97,12 +126,18 @@ export class World {
   readonly rows: ModelRow[] = [];
   now = START_MS;
   timeline: Timeline;
-  readonly tally: Tally = { proofs: 0, full: 0, history: 0, contradictions: 0, excused: 0 };
+  readonly tally: Tally = { ...NO_TALLY };
   readonly #subject: Subject;
   readonly #rules: Rules;
   readonly #excuse: Excuse;
-  #seen: Parameters<Subject['sawId']>[0] = [];
+  #sequence: Sequence;
   #nextId = 100;
+  #highestId = 0;
+  /** Breaks of the sequence that may still show. */
+  #breaks = 0;
+  #wasBroken = false;
+  /** When ids were read first, in order of time. */
+  readonly #sights: { readonly id: number; readonly at: number }[] = [];
   #clockOffsetMs = 0;
   #lastUs = 0;
   #open: { row: ModelRow; due: number }[] = [];
@@ -113,10 +148,13 @@ export class World {
     this.#rules = rules;
     this.#excuse = excuse;
     this.timeline = subject.EMPTY_TIMELINE;
+    this.#sequence = subject.NOTHING_SEEN;
   }
 
   /** Rows whose created_at lies before that of a lower id of this conversation, or far before they were written. */
   backDated = new Set<number>();
+  /** When a row was last read whose id surely was handed out below one that had been seen, ms. */
+  refutedAt = -Infinity;
   /** All that is known was read at this moment or later, ms. */
   knownSince = START_MS;
   /** Rows that readings have shown, and rows that they have shown to be gone, as far as it has not been forgotten. */
@@ -131,20 +169,57 @@ export class World {
   write(wanted: number, argument: number): void {
     const kind = this.#permitted(wanted);
     if (kind === 1 && this.#rules.backDating === 'guarded') this.write(0, 0);
-    const us = this.#createdAt(kind, argument);
-    const row: ModelRow = {
-      id: this.#nextId++,
-      us,
-      internal: argument % 4 === 1,
-      committedAt: null,
-      deletedAt: null,
-      versions: [this.now],
-    };
-    this.rows.push(row);
+    const row = this.#add(this.#nextId++, this.#createdAt(kind, argument), argument % 4 === 1);
     const { commitDelayMinMs, commitDelayMaxMs } = this.#rules;
     if (kind === 4)
       this.#open.push({ row, due: this.now + commitDelayMinMs + ((argument * 7919) % (commitDelayMaxMs - commitDelayMinMs)) });
     else row.committedAt = this.now;
+  }
+
+  #add(id: number, us: number, internal: boolean): ModelRow {
+    const isBelowOthers = id <= this.#highestId;
+    this.#highestId = Math.max(this.#highestId, id);
+    const row: ModelRow = { id, us, internal, isBelowOthers, committedAt: null, deletedAt: null, versions: [this.now] };
+    this.rows.push(row);
+    return row;
+  }
+
+  /** Old rows under fresh ids, as imports write them. */
+  importRows(count: number, ageMs: number): void {
+    const from = Math.floor((this.now - ageMs) / 1000);
+    for (let n = 0; n < count; n++) {
+      this.backDated.add(this.#nextId);
+      const row = this.#add(this.#nextId++, (from + n) * 1e6, false);
+      row.imported = true;
+      row.committedAt = this.now;
+    }
+  }
+
+  /** The database comes back from a backup: the last rows were never written, and their ids are handed out again. */
+  restore(argument: number): void {
+    this.#nextId = Math.max(100, this.#nextId - 1 - (argument % 12));
+    this.#open = [];
+    for (const row of this.rows) if (row.id >= this.#nextId && row.deletedAt === null) row.deletedAt = this.now;
+    this.wait(5000);
+  }
+
+  /** As the rules have it. */
+  breakSequence(argument: number): void {
+    this.#breaks++;
+    this.#wasBroken = true;
+    if (this.#rules.opening === 'restored') this.restore(argument);
+    if (this.#rules.opening === 'stray') this.stray(argument);
+  }
+
+  get topId(): number {
+    return this.#nextId - 1;
+  }
+
+  /** A row far above the sequence, which goes on below it. */
+  stray(argument: number): void {
+    const id = Math.max(this.#nextId, this.#highestId) + 1000 + argument;
+    this.backDated.add(id);
+    this.#add(id, this.#createdAt(0, argument), false).committedAt = this.now;
   }
 
   #permitted(kind: number): number {
@@ -198,7 +273,9 @@ export class World {
   /** Ids handed out to, and read in, other conversations. */
   readElsewhere(argument: number): void {
     this.#nextId += 1 + (argument % 3);
-    this.#see(this.#nextId - 1);
+    const createdAt = Math.floor((this.now + this.#clockOffsetMs) / 1000);
+    this.#highestId = Math.max(this.#highestId, this.#nextId - 1);
+    this.#see([{ id: this.#nextId - 1, createdAt, internal: false, raw: '' }]);
   }
 
   evict(): void {
@@ -214,7 +291,8 @@ export class World {
 
   restart(): void {
     this.evict();
-    this.#seen = [];
+    this.#sequence = this.#subject.NOTHING_SEEN;
+    if (this.#wasBroken) this.#breaks++; // What a stray row vouches for is learnt anew.
     this.#pending = [];
   }
 
@@ -237,17 +315,27 @@ export class World {
 
   /** Asks upstream. The reading is learnt now or, like an answer on a slow line, at a later step. */
   read(query: Query, salt: number, late: boolean): void {
-    const tie = (id: number): number => (Math.imul(id ^ salt, 2_654_435_761) >>> 0) % 1009;
-    const visible = this.rows.filter((row) => isVisible(row, this.now));
-    const rows = find(visible, query, this.#subject.PAGE_LIMIT, tie).map((row) => ({
-      id: row.id,
-      createdAt: Math.floor(row.us / 1e6),
-      internal: row.internal,
-      raw: String(row.versions.filter((at) => at <= this.now).length - 1),
-    }));
+    const rows = this.#ask(query, salt);
     const reading: Reading = { query, rows, envelope: { head: '{"payload":[', tail: ']}' }, askedAt: this.now };
     if (late) this.#pending.push(reading);
     else this.#learn(reading);
+  }
+
+  /** What the finder answers now. Ids may come twice, so a row says which it is, and in which version. */
+  #ask(query: Query, salt: number): readonly Row[] {
+    const tie = (id: number): number => (Math.imul(id ^ salt, 2_654_435_761) >>> 0) % 1009;
+    const visible = this.rows.filter((row) => isVisible(row, this.now));
+    return find(visible, query, this.#subject.PAGE_LIMIT, tie).map((row) => ({
+      id: row.id,
+      createdAt: Math.floor(row.us / 1e6),
+      internal: row.internal,
+      imported: row.imported === true,
+      raw: `${this.rows.indexOf(row)} ${row.versions.filter((at) => at <= this.now).length - 1}`,
+    }));
+  }
+
+  #rowOf(row: Row): ModelRow {
+    return this.rows[Number(row.raw.split(' ')[0])]!;
   }
 
   learnPending(): void {
@@ -255,14 +343,35 @@ export class World {
     if (reading !== undefined && this.now - reading.askedAt <= 10_000) this.#learn(reading);
   }
 
-  #see(id: number): void {
-    this.#seen = this.#subject.sawId(this.#seen, id, this.now, this.#rules.freshness.settleMs);
+  #see(rows: readonly Row[]): void {
+    const { settleMs } = this.#rules.freshness;
+    const { sequence, refutation } = this.#subject.sawRows(this.#sequence, rows, this.now, settleMs);
+    this.#sequence = sequence;
+    if (refutation !== null) {
+      if (this.#breaks-- === 0) throw new LawBroken('ids were refuted that do rise, or twice for one break');
+      this.tally.refutations++;
+      this.evict();
+      this.#pending = [];
+      this.#refuted();
+    }
+    for (const { id, createdAt } of rows) {
+      const sight = this.#sights.find((each) => each.id >= id);
+      // A mark may be up to a sixteenth of SETTLE younger than the sight.
+      if (sight !== undefined && createdAt * 1000 - sight.at > settleMs * (1 + 1 / 16)) this.#refuted();
+    }
+    const highest = Math.max(0, ...rows.map(({ id }) => id));
+    if (highest > (this.#sights.at(-1)?.id ?? 0)) this.#sights.push({ id: highest, at: this.now });
+  }
+
+  #refuted(): void {
+    this.refutedAt = this.now;
+    this.#sights.length = 0;
   }
 
   #learn(reading: Reading): void {
     const { settleMs, historyMaxAgeMs } = this.#rules.freshness;
-    if (reading.rows.length > 0) this.#see(Math.max(...reading.rows.map((row) => row.id)));
-    const vouched = this.#subject.vouchedFrontier(this.#seen, reading.askedAt, settleMs);
+    this.#see(reading.rows);
+    const vouched = this.#subject.vouchedFrontier(this.#sequence.seen, reading.askedAt, settleMs);
     const context = { vouched, settleMs, expiredBefore: reading.askedAt - 2 * historyMaxAgeMs };
     const { timeline, outcome } = this.#subject.learn(this.timeline, reading, context);
     if (outcome === 'contradiction') {
@@ -276,11 +385,11 @@ export class World {
 
   /** What a reading tells of rows: those that it shows, and those that it would show if they still were there. */
   #note({ query, rows, askedAt }: Reading): void {
-    const shown = new Set(rows.map(({ id }) => id));
+    const shown = new Set(rows.map((row) => this.#rowOf(row)));
     const limit = this.#subject.PAGE_LIMIT[query.mode];
     const edge = rows.length < limit ? undefined : takesNewest(query) ? rows[0]! : rows.at(-1)!;
     for (const row of this.rows) {
-      if (shown.has(row.id)) this.#shown.add(row);
+      if (shown.has(row)) this.#shown.add(row);
       if (row.deletedAt === null || row.deletedAt >= askedAt || !matches(row, query)) continue;
       // Within the second of the edge nothing is sure.
       const second = Math.floor(row.us / 1e6);
@@ -298,8 +407,7 @@ export class World {
     if (proof.rows.length === this.#subject.PAGE_LIMIT[query.mode]) this.tally.full++;
     if (query.mode === 'before' || query.mode === 'between') this.tally.history++;
 
-    const byId = new Map(this.rows.map((row) => [row.id, row]));
-    const answer = proof.rows.map((row) => byId.get(row.id)!);
+    const answer = proof.rows.map((row) => this.#rowOf(row));
     const shown = new Set(answer);
     const oldestMs = 2 * freshness.historyMaxAgeMs;
     const rows = this.rows.filter((row) => {
@@ -309,17 +417,36 @@ export class World {
     const limits = this.#subject.PAGE_LIMIT;
     const stale = this.#whyStale(
       answer,
-      proof.rows.map((row) => Number(row.raw)),
+      proof.rows.map((row) => Number(row.raw.split(' ')[1])),
       oldestMs,
     );
     const wrong = stale ?? whyNotPermitted(answer, rows, query, limits);
-    if (wrong === null) return;
+    if (wrong === null) {
+      this.#checkComparison(query, proof.rows, answer);
+      return;
+    }
     const excused = rows.filter((row) => shown.has(row) || !this.#excuse(row, this));
     if (stale === null && whyNotPermitted(answer, excused, query, limits) === null) {
       this.tally.excused++;
       return;
     }
     throw new LawBroken(`${wrong}: ${JSON.stringify(query)} was answered with ${answer.map((row) => row.id).join(' ')}`);
+  }
+
+  /** A right answer is not called different from what upstream says next. Ids that come twice nobody tells apart. */
+  #checkComparison(query: Query, proved: readonly Row[], answer: readonly ModelRow[]): void {
+    const isOld = (row: ModelRow): boolean =>
+      !isVisible(row, this.now) || this.now - row.committedAt! > this.#rules.freshness.tailMaxAgeMs;
+    if (!this.rows.every((row) => isOld(row) && !row.isBelowOthers)) return;
+    const read = this.#ask(query, this.tally.proofs);
+    const comparison = this.#subject.compareAnswers(query, proved, read, Infinity);
+    const readIds = new Set(read.map(({ id }) => id));
+    if (answer.some((row) => !readIds.has(row.id) && isVisible(row, this.now))) this.tally.traded++;
+    const isThere = (id: number): boolean => this.rows.some((row) => row.id === id && isVisible(row, this.now));
+    if (comparison.kind !== 'different' && !(comparison.kind === 'deleted' && comparison.gone.some(isThere))) return;
+    throw new LawBroken(
+      `${JSON.stringify(query)} is ${comparison.kind}: ${proved.map(idOf).join(' ')}, then ${read.map(idOf).join(' ')}`,
+    );
   }
 
   #whyStale(answer: readonly ModelRow[], versions: readonly number[], oldestMs: number): string | null {
@@ -329,6 +456,10 @@ export class World {
     }
     return null;
   }
+}
+
+function idOf({ id }: Row): number {
+  return id;
 }
 
 /** Begins a history so that what late commits and back-dated rows may do together does happen. */
@@ -349,6 +480,27 @@ function open(world: World, script: Uint8Array, { opening, freshness }: Rules): 
       world.write(0, script[3]!);
       world.readElsewhere(0);
       world.wait(freshness.settleMs + 1);
+      break;
+    case 'imports':
+      for (let round = 0; round < 2; round++) {
+        world.write(4, script[1 + round]!);
+        read(4);
+        world.importRows(24, 86_400_000 + round);
+        const first = world.topId - 24;
+        for (let page = 0; page < 8; page++) world.read({ mode: 'after', after: first + 3 * page, publicOnly: false }, 0, false);
+        world.wait(1000 * (script[5 + round]! % 120));
+      }
+      break;
+    case 'restored':
+    case 'stray':
+      world.write(0, script[1]!);
+      world.readElsewhere(0);
+      world.wait(freshness.settleMs + 1);
+      for (const at of [4, 7, 10]) read(at);
+      world.breakSequence(script[5]!);
+      world.wait(1000 * script[6]!);
+      world.write(0, script[7]!);
+      world.wait(1100);
       break;
     case 'overtaken':
       read(1, true);
@@ -382,6 +534,7 @@ export function runHistory(script: Uint8Array, subject: Subject, rules: Rules, e
     else if (op === 27) world.stepUpstreamClock(a);
     else if (op === 28 && a < 60) world.evict();
     else if (op === 29 && a < 60) world.restart();
+    else if (op === 30 && a < 40) world.breakSequence(b);
     world.check(world.query(b, c, a));
     world.check(world.query(c, a, b));
     world.check(world.query(a, b, c));

@@ -1,19 +1,23 @@
 // The law over many random histories.
 
 import fc from 'fast-check';
-import * as frontier from '../../../src/timeline/frontier.ts';
+import { compareAnswers } from '../../../src/timeline/compare.ts';
+import { vouchedFrontier } from '../../../src/timeline/frontier.ts';
 import { learn } from '../../../src/timeline/learn.ts';
 import { prove } from '../../../src/timeline/prove.ts';
 import { PAGE_LIMIT } from '../../../src/timeline/query.ts';
+import { NOTHING_SEEN, sawRows } from '../../../src/timeline/sequence.ts';
 import { EMPTY_TIMELINE } from '../../../src/timeline/timeline.ts';
 import type { Excuse, Rules, Subject, Tally } from './history.ts';
-import { FRESHNESS, runHistory, SMALL_LIMITS } from './history.ts';
+import { FRESHNESS, NO_TALLY, runHistory, SMALL_LIMITS } from './history.ts';
 
 const REAL_SUBJECT: Subject = {
   prove,
   learn,
-  sawId: frontier.sawId,
-  vouchedFrontier: frontier.vouchedFrontier,
+  sawRows,
+  NOTHING_SEEN,
+  vouchedFrontier,
+  compareAnswers,
   EMPTY_TIMELINE,
   PAGE_LIMIT,
 };
@@ -45,6 +49,13 @@ export const BEYOND_SETTLE: Rules = {
   opening: 'under-vouched',
 };
 
+/** Imports in the middle of a walk, twice, over late rows. */
+export const IMPORTS: Rules = { ...EVERYTHING, backDating: false, opening: 'imports' };
+
+/** Ids that begin again further down, and ids that stand far above the others. */
+export const RESTORED: Rules = { ...EVERYTHING, backDating: false, opening: 'restored' };
+export const STRAY: Rules = { ...RESTORED, opening: 'stray' };
+
 export interface LawOptions {
   readonly runs: number;
   readonly seed?: number | undefined;
@@ -57,7 +68,7 @@ export interface LawOptions {
 
 /** Checks the law over `runs` histories. @returns what was checked. @throws with the shrunk history where it breaks. */
 export function runLaw({ runs, seed, subject = REAL_SUBJECT, rules = EVERYTHING, excuse, shrink = true }: LawOptions): Tally {
-  const total: Tally = { proofs: 0, full: 0, history: 0, contradictions: 0, excused: 0 };
+  const total: Tally = { ...NO_TALLY };
   const limits = { ...subject.PAGE_LIMIT };
   // Pages small enough for short histories to fill.
   Object.assign(subject.PAGE_LIMIT, SMALL_LIMITS);

@@ -7,6 +7,9 @@ export interface ModelRow {
   /** Microseconds since the epoch. */
   readonly us: number;
   readonly internal: boolean;
+  imported?: boolean;
+  /** A higher id had been handed out before. */
+  readonly isBelowOthers: boolean;
   /** When it became visible, or null while its transaction is open. */
   committedAt: number | null;
   /** When it vanished without a word. */

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import type { Excuse, Rules, Subject } from './history.ts';
-import { beyondSettle, LawBroken, underBackDated } from './history.ts';
-import { BEYOND_SETTLE, EVERYTHING, OVERTAKEN, runLaw, SHOWN_UP, UNDER_BACK_DATED } from './law.ts';
+import { belowOthers, beyondSettle, LawBroken, underBackDated } from './history.ts';
+import { BEYOND_SETTLE, EVERYTHING, IMPORTS, OVERTAKEN, RESTORED, runLaw, SHOWN_UP, STRAY, UNDER_BACK_DATED } from './law.ts';
 import type { PlanSubject } from './plan-law.ts';
 import { runPlanLaw } from './plan-law.ts';
 
@@ -33,6 +33,8 @@ const EXCUSES: ReadonlyMap<Rules, Excuse> = new Map([
   [EVERYTHING, underBackDated],
   [UNDER_BACK_DATED, underBackDated],
   [BEYOND_SETTLE, beyondSettle],
+  [RESTORED, belowOthers],
+  [STRAY, (row, world) => belowOthers(row, world) || underBackDated(row, world)],
 ]);
 
 const MUTANTS: readonly Mutant[] = [
@@ -185,6 +187,41 @@ const MUTANTS: readonly Mutant[] = [
     to: 'timeline',
     rules: BEYOND_SETTLE,
   },
+  {
+    rule: 'imported rows are no witnesses',
+    file: 'frontier.ts',
+    from: 'isOld && row.imported !== true',
+    to: 'isOld',
+    rules: IMPORTS,
+  },
+  {
+    rule: 'a row that is younger than a mark above it refutes the sequence',
+    file: 'sequence.ts',
+    from: 'mark.seenAt + settleMs <= createdAtMs)',
+    to: 'mark.seenAt + settleMs < -createdAtMs)',
+    rules: RESTORED,
+  },
+  {
+    rule: 'a late commit refutes nothing',
+    file: 'sequence.ts',
+    from: 'mark.seenAt + settleMs <= createdAtMs)',
+    to: 'mark.seenAt + settleMs <= at)',
+    rules: LATE_ONLY,
+  },
+  { rule: 'marks that are refuted fall', file: 'sequence.ts', from: '    seen = [];', to: '', rules: RESTORED },
+  {
+    rule: 'a stray row does not vouch again',
+    file: 'sequence.ts',
+    from: 'row.createdAt >= marksFrom ?',
+    to: 'row.createdAt >= -Infinity ?',
+    rules: STRAY,
+  },
+  {
+    rule: 'rows of the second that is cut may take the place of others',
+    file: 'compare.ts',
+    from: 'const traded = appeared.filter((row) => row.createdAt === edge?.createdAt);',
+    to: 'const traded = appeared.slice(0, 0);',
+  },
 ];
 
 /** Breaks a copy of the code. @returns what imports a file of it */
@@ -205,7 +242,9 @@ test.each(MUTANTS)(
       ...(await load<Pick<Subject, 'PAGE_LIMIT'>>('query.ts')),
       ...(await load<Pick<Subject, 'prove'>>('prove.ts')),
       ...(await load<Pick<Subject, 'learn'>>('learn.ts')),
-      ...(await load<Pick<Subject, 'sawId' | 'vouchedFrontier'>>('frontier.ts')),
+      ...(await load<Pick<Subject, 'vouchedFrontier'>>('frontier.ts')),
+      ...(await load<Pick<Subject, 'sawRows' | 'NOTHING_SEEN'>>('sequence.ts')),
+      ...(await load<Pick<Subject, 'compareAnswers'>>('compare.ts')),
       ...(await load<Pick<Subject, 'EMPTY_TIMELINE'>>('timeline.ts')),
     };
     expect(() => runLaw({ runs: 40_000, seed, shrink: false, subject, rules, excuse: EXCUSES.get(rules) })).toThrow(
