@@ -17,6 +17,7 @@ import { idRange, queryKey, takesNewest } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
 import type { Sequence } from '../timeline/sequence.ts';
 import { NOTHING_SEEN, sawRows } from '../timeline/sequence.ts';
+import { AnswerCut } from '../upstream/map-broken-exchange.ts';
 import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
@@ -294,6 +295,7 @@ function isTooLarge(error: unknown): boolean {
 
 /** Whether Chatwoot fails on what was read: one row is enough for that (contract 2.2), and another page may not have it. */
 function hasBadRow(error: unknown): boolean {
+  if (error instanceof AnswerCut) return true;
   return error instanceof BackscrollError && (error.code === 'upstream_invalid' || error.upstream?.status === 500);
 }
 

@@ -6,13 +6,15 @@
 // only when it counts, so failures of an hour ago weigh like those of now. Its times are read from the wall clock, which may
 // step; ours come from the engine's clock, so the library is told to be always due.
 //
-// What counts as a failure is what tells of Chatwoot as a whole: it cannot be reached, time is up, a proxy has nobody to ask.
-// A 4xx is an answer. A 500 or an answer that cannot be used may be the trouble of one conversation (contract 2.2) and comes
-// again each time that it is asked for: it counts once for a conversation, until that conversation is answered well.
+// What counts as a failure is what tells of Chatwoot as a whole: it cannot be reached, a proxy has nobody to ask. A 4xx is an
+// answer. What may be the trouble of one conversation comes again each time that it is asked for: a 500 (contract 2.2), an
+// answer that cannot be used or breaks off, time that is up. It counts once for a conversation, until that conversation is
+// answered well. Silence counts again while nothing at all is heard of Chatwoot: then it is not that conversation's.
 
 import { circuitBreaker, CircuitState, ConstantBackoff, CountBreaker, handleWhenResult } from 'cockatiel';
 import { LRUCache } from 'lru-cache';
 import { BackscrollError, type ErrorCode } from '../errors.ts';
+import { AnswerCut } from './map-broken-exchange.ts';
 import { Refused } from './refused.ts';
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
@@ -69,7 +71,7 @@ class Outcome<T> {
 const SHARE = 0.5;
 const READS = 20;
 const READS_MIN = 10;
-/** Of the time between two probes, how long it takes to the next after one whose caller left. */
+/** Of the time between two probes, how long it takes to the next after one that did not find out how Chatwoot is. */
 const PROBE_AGAIN_SHARE = 1 / 5;
 /** Conversations in trouble that are remembered. */
 const TROUBLED_MAX = 1000;
@@ -83,7 +85,10 @@ export class Breaker {
       breaker: new CountBreaker({ threshold: SHARE, size: READS, minimumNumberOfCalls: READS_MIN }),
     },
   );
-  readonly #troubled = new LRUCache<string, true>({ max: TROUBLED_MAX });
+  /** With what had been heard of Chatwoot when the trouble began. */
+  readonly #troubled = new LRUCache<string, { readonly heard: number }>({ max: TROUBLED_MAX });
+  /** Counts the reads on which Chatwoot said anything. */
+  #heard = 0;
   #openedAt = -Infinity;
   #openings = 0;
   #failure: ErrorCode | undefined;
@@ -142,10 +147,11 @@ export class Breaker {
     const sentAt = this.#options.now();
     try {
       const answer = await send();
+      this.#heard++;
       this.#troubled.delete(attempt.key);
       return new Outcome(() => answer);
     } catch (error) {
-      const verdict = this.#verdict(attempt, error, this.#options.now() - sentAt);
+      const verdict = this.#verdict(attempt, probe, error, this.#options.now() - sentAt);
       const end = (): never => {
         throw error;
       };
@@ -159,34 +165,42 @@ export class Breaker {
     }
   }
 
-  #verdict({ key, hasTime, patienceMs, caller }: Attempt, error: unknown, tookMs: number): Verdict {
-    if (caller?.aborted === true) return tookMs >= patienceMs ? 'fails' : 'nothing';
+  #verdict({ key, hasTime, patienceMs, caller }: Attempt, probe: boolean, error: unknown, tookMs: number): Verdict {
+    if (caller?.aborted === true) return tookMs >= patienceMs ? this.#silence(key, probe) : 'nothing';
     if (!(error instanceof BackscrollError)) return 'nothing';
     const { code } = error;
     const status = error.upstream?.status;
+    if (status === 504) return this.#silence(key, probe); // Of a proxy that waited for Chatwoot.
+    if (status === undefined && code === 'upstream_timeout') return hasTime ? this.#silence(key, probe) : 'nothing';
+    if (status === 500 || code === 'upstream_timeout' || code === 'upstream_invalid' || error instanceof AnswerCut) {
+      this.#heard++;
+      return this.#trouble(key);
+    }
     if (code === 'upstream_unreachable') return 'fails';
-    if (code === 'upstream_timeout') return hasTime ? 'fails' : 'nothing';
-    if (code === 'upstream_invalid' || status === 500) return this.#trouble(key);
     if (status === undefined) return 'nothing';
     if (status > 500) return 'fails';
+    this.#heard++;
     this.#troubled.delete(key);
     return 'answers';
   }
 
   #trouble(key: string): Verdict {
     if (this.#troubled.has(key)) return 'own-trouble';
-    this.#troubled.set(key, true);
+    this.#troubled.set(key, { heard: this.#heard });
     return 'fails';
+  }
+
+  /** A probe is silent for whatever reason the conversation has; others find out. */
+  #silence(key: string, probe: boolean): Verdict {
+    return !probe && this.#troubled.get(key)?.heard === this.#heard ? 'fails' : this.#trouble(key);
   }
 
   #opened(failure: Failure): void {
     const { halfOpenAfterMs, now } = this.#options;
-    if (failure.verdict === 'nothing') {
-      // This probe did not find out: the next one is due soon, but not at once for each caller that leaves.
-      this.#openedAt = now() - halfOpenAfterMs * (1 - PROBE_AGAIN_SHARE);
-      return;
-    }
-    this.#openedAt = now();
+    // A probe that did not find out: the next is due soon, by others first, but not at once for each caller that leaves.
+    const foundOut = failure.verdict === 'fails';
+    this.#openedAt = foundOut ? now() : now() - halfOpenAfterMs * (1 - PROBE_AGAIN_SHARE);
+    if (failure.verdict === 'nothing') return;
     this.#openings++;
     this.#failure = failure.code;
     this.#options.onOpen(failure.code, failure.probe);

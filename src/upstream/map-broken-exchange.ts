@@ -8,10 +8,21 @@ import { timedOut } from './deadline.ts';
 /** Where the exchange broke: a close means another thing before the answer than in its middle. */
 export type Phase = 'head' | 'body';
 
+/** An answer whose connection was cut in the middle of it, which may pass; where it does not, it is trouble of what was read. */
+export class AnswerCut extends BackscrollError {
+  constructor(code: string) {
+    super('upstream_unreachable', `Chatwoot's answer broke off (${code}): ${CUT}`);
+  }
+}
+
+const CUT = 'the connection was cut; try again later';
+
 /** The error for what sending or receiving threw; `undefined` for a fault of our own, which is no answer to a caller. */
 export function mapBrokenExchange(error: unknown, phase: Phase): BackscrollError | undefined {
-  // Holds what was received.
-  if (error instanceof errors.HTTPParserError) return invalidAnswer('it is not HTTP');
+  if (error instanceof errors.HTTPParserError) {
+    // It holds what was received. The end of a connection within an answer in chunks has no code of its own.
+    return /Invalid EOF state/.test(error.message) ? cut('EOF', phase) : invalidAnswer('it is not HTTP');
+  }
   const code = codeOf(error);
   if (code === undefined) return undefined;
   switch (code) {
@@ -25,16 +36,16 @@ export function mapBrokenExchange(error: unknown, phase: Phase): BackscrollError
     case 'UND_ERR_INVALID_ARG':
     case 'UND_ERR_NOT_SUPPORTED':
       return undefined;
-    case 'UND_ERR_SOCKET':
-      // The other side ended in good order: a reset has a code of the system.
-      return phase === 'body' ? invalidAnswer('it ended before all of it had arrived') : unreachable(code);
-    case 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH':
-      return invalidAnswer('its length is not the announced one');
     case 'UND_ERR_HEADERS_OVERFLOW':
       return invalidAnswer('its headers are too large');
     default:
-      return unreachable(code);
+      // However the other side ended: in good order (UND_ERR_SOCKET, and a length that is not the announced one) or by a reset.
+      return cut(code, phase);
   }
+}
+
+function cut(code: string, phase: Phase): BackscrollError {
+  return phase === 'body' ? new AnswerCut(code) : unreachable(code);
 }
 
 /** `problem` is a fixed sentence of ours, never text of upstream. */
@@ -56,7 +67,7 @@ function whyUnreachable(code: string): string {
     case 'ECONNRESET':
     case 'EPIPE':
     case 'UND_ERR_SOCKET':
-      return 'the connection was cut; try again later';
+      return CUT;
     default:
       if (/CERT|ERR_TLS|SIGNATURE/.test(code)) return 'its TLS certificate is not trusted';
       if (/SSL|EPROTO/.test(code)) return 'the TLS handshake failed. Check http and https in CHATWOOT_URL';

@@ -11,8 +11,8 @@ const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
 
 const FAULTS: readonly (readonly [name: string, fault: Fault, status: number, code: string])[] = [
   ['a reset before the headers', { kind: 'refuse-headers-reset' }, 502, 'upstream_unreachable'],
-  ['a reset within the body', { kind: 'reset-mid-body' }, 502, 'upstream_invalid'],
-  ['less than was announced', { kind: 'truncated' }, 502, 'upstream_invalid'],
+  ['a reset within the body', { kind: 'reset-mid-body' }, 502, 'upstream_unreachable'],
+  ['less than was announced', { kind: 'truncated' }, 502, 'upstream_unreachable'],
   ['nothing at all', { kind: 'hang' }, 504, 'upstream_timeout'],
   ['an endless answer', { kind: 'slow-drip', bytesPerChunk: 1, everyMs: 5 }, 504, 'upstream_timeout'],
   ['too much', { kind: 'huge', bytes: 200_000 }, 502, 'upstream_invalid'],
@@ -68,7 +68,7 @@ const FAULTS: readonly (readonly [name: string, fault: Fault, status: number, co
 
 test.each(FAULTS)('%s', async (name, fault, status, code) => {
   // What may pass is tried again twice; time stands still here, so only this bounds the tries.
-  const env = { UPSTREAM_TIMEOUT: /^(a reset|502|503)/.test(name) ? '5s' : '250ms', UPSTREAM_BODY_MAX: '100kb' };
+  const env = { UPSTREAM_TIMEOUT: /^(a reset|less|502|503)/.test(name) ? '5s' : '250ms', UPSTREAM_BODY_MAX: '100kb' };
   const { backscroll, chatwoot, clock } = await startHouse({ env });
   chatwoot.fault = () => fault;
   const failed = await backscroll.get(messagesOf(2));

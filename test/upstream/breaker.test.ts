@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { BackscrollError } from '../../src/errors.ts';
+import { BackscrollError } from '../../src/errors.ts';
+import { AnswerCut } from '../../src/upstream/map-broken-exchange.ts';
 import { answered, broken, expectNoTimers, guarded, type Guarded, type HeldRead } from './held-upstream.ts';
 
 beforeEach(() => {
@@ -82,12 +83,41 @@ describe('the breaker', () => {
     expect(house.events.filter(({ kind }) => kind === 'opened')).toEqual([{ kind: 'opened', failure: 'upstream_error' }]);
   });
 
-  it.each([500, 'invalid'] as const)('stays closed for one conversation that answers %s each time', async (trouble) => {
-    const house = mendable();
-    house.failure = trouble === 500 ? answered(500) : broken('upstream_invalid');
+  const ownTroubles: [name: string, error: BackscrollError, sends: number][] = [
+    ['500', answered(500), 1],
+    ['an answer that cannot be used', broken('upstream_invalid'), 1],
+    ['time that is up', broken('upstream_timeout'), 1],
+    ['a statement that took too long', new BackscrollError('upstream_timeout', 'too long', { upstream: { status: 422 } }), 1],
+    ['a proxy whose time is up', answered(504), 3],
+    ['an answer that breaks off', new AnswerCut('ECONNRESET'), 3],
+  ];
+  it.each(ownTroubles)('stays closed for one conversation with %s each time', async (_name, error, sends) => {
+    const house = guarded({ random: () => 0 }, (read) => (read.conversation === 7 ? read.fail(error) : read.answer()));
+    await reads(house, 2, 7);
     for (let i = 0; i < 50; i++) await reads(house, 1, 7);
     expect(house.guard.stats().breaker).toBe('closed');
-    expect(house.upstream.sent).toHaveLength(50);
+    expect(house.upstream.sent).toHaveLength(1 + 51 * sends);
+  });
+
+  it('stays closed for one conversation whose callers leave when they have waited for long', async () => {
+    const house = guarded({ timeoutMs: 10_000 }, (read) => (read.conversation === 7 ? undefined : read.answer()));
+    for (let i = 0; i < 30; i++) {
+      const leaving = new AbortController();
+      const end = house.read(7, 'caller', leaving.signal);
+      await vi.advanceTimersByTimeAsync(2500);
+      leaving.abort(new Error('left'));
+      await end;
+      if (i === 0) expect(await house.read(8)).toBe('ok');
+    }
+    expect(house.guard.stats().breaker).toBe('closed');
+  });
+
+  it('opens for one conversation with time that is up, where nothing else is heard of Chatwoot', async () => {
+    const house = mendable();
+    expect(await reads(house, 1, 8)).toEqual(['ok']);
+    house.failure = broken('upstream_timeout');
+    for (let i = 0; i < 11; i++) await reads(house, 1, 7);
+    expect(house.guard.stats().breaker).toBe('open');
   });
 
   it('refuses at once while open, says when to come again, and sends nothing', async () => {
@@ -307,6 +337,29 @@ describe('the breaker', () => {
       await vi.advanceTimersByTimeAsync(1000);
       expect(await house.read(7)).toMatchObject({ reason: 'open' });
     }
+    expect(await house.read(8)).toBe('ok');
+    expect(house.guard.stats().breaker).toBe('closed');
+  });
+
+  it('lets another conversation find out soon where the one in trouble was asked in vain', async () => {
+    let down = true;
+    const house = guarded({ random: () => 0 }, (read) => {
+      if (read.conversation === 7) setTimeout(() => read.fail(broken('upstream_timeout')), 9000);
+      else if (down) read.fail(answered(503));
+      else read.answer();
+    });
+    const first = house.read(7);
+    await vi.advanceTimersByTimeAsync(9000);
+    await first;
+    await readUntilOpen(house);
+    down = false;
+    await vi.advanceTimersByTimeAsync(10_000);
+    const probe = house.read(7);
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(await probe).toMatchObject({ code: 'upstream_timeout' });
+    expect(house.events.at(-1)).toEqual({ kind: 'probe-failed', failure: 'upstream_timeout' });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await house.read(7)).toMatchObject({ reason: 'open' });
     expect(await house.read(8)).toBe('ok');
     expect(house.guard.stats().breaker).toBe('closed');
   });

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import { createServer as createTcpServer } from 'node:net';
+import { createServer as createTcpServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { mapBrokenExchange } from '../../src/upstream/map-broken-exchange.ts';
+import { AnswerCut } from '../../src/upstream/map-broken-exchange.ts';
 import {
   answer,
   client,
@@ -42,21 +42,6 @@ describe('connections that fail', () => {
     ['a close before the answer', 'upstream_unreachable', (response: ServerResponse) => response.socket?.end()],
     ['a reset before the answer', 'upstream_unreachable', (response: ServerResponse) => response.socket?.resetAndDestroy()],
     [
-      'a close within a body of known length',
-      'upstream_invalid',
-      (response: ServerResponse) => {
-        response.writeHead(200, { ...JSON_TYPE, 'content-length': String(PAGE.length) });
-        response.write(PAGE.slice(0, 20), () => response.socket?.end());
-      },
-    ],
-    [
-      'a close within a chunked body',
-      'upstream_invalid',
-      (response: ServerResponse) => {
-        response.writeHead(200, JSON_TYPE).write(PAGE, () => response.socket?.end());
-      },
-    ],
-    [
       'a body that ends with the connection, too early',
       'upstream_invalid',
       (response: ServerResponse) => {
@@ -80,15 +65,29 @@ describe('connections that fail', () => {
     expect(await failure(upstream.read(CONVERSATION, LATEST))).toMatchObject({ code });
   });
 
-  it('maps a reset within the body', async () => {
-    const { upstream } = await house((_request, response) => {
-      response.writeHead(200, { ...JSON_TYPE, 'content-length': '5000' });
-      response.write(PAGE, () => response.socket?.resetAndDestroy());
+  const announced = String(PAGE.length + 1);
+  const cuts: [name: string, headers: Record<string, string>][] = [
+    ['of known length', { 'content-length': announced }],
+    ['of known length, the last of its connection', { 'content-length': announced, connection: 'close' }],
+    ['in chunks', {}],
+    ['in chunks, the last of its connection', { connection: 'close' }],
+  ];
+  it.each(
+    cuts.flatMap(([name, headers]) => [
+      [`a close within a body ${name}`, headers, (socket: Socket) => socket.end()] as const,
+      [`a reset within a body ${name}`, headers, (socket: Socket) => socket.resetAndDestroy()] as const,
+    ]),
+  )('takes %s for a connection that was cut', async (_name, headers, cut) => {
+    const { upstream, events } = await house((_request, response) => {
+      response.writeHead(200, { ...JSON_TYPE, ...headers });
+      response.write(PAGE, () => response.socket && cut(response.socket));
     });
-    // Some systems report a reset, others an end.
-    expect((await failure(upstream.read(CONVERSATION, LATEST))).code).toMatch(/^upstream_(?:unreachable|invalid)$/);
-    const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' });
-    expect(mapBrokenExchange(reset, 'body')?.code).toBe('upstream_unreachable');
+    const error = await failure(upstream.read(CONVERSATION, LATEST));
+    expect(error).toMatchObject({ code: 'upstream_unreachable', status: 502 });
+    expect(error).toBeInstanceOf(AnswerCut);
+    expect(error.message).toMatch(/cut.*try again later/);
+    expect(error.message).not.toContain('CHATWOOT_URL');
+    expect(events.map(({ status }) => status)).toEqual(['unreachable']);
   });
 
   it('says that http and https were mixed up', async () => {

@@ -88,6 +88,17 @@ describe('a protected Chatwoot', () => {
     expect(timers()).toBeLessThanOrEqual(timersBefore);
   });
 
+  it.each([{ kind: 'truncated' }, { kind: 'reset-mid-body' }] as const)(
+    'is asked again where an answer is $kind',
+    async (fault) => {
+      const { guard, read, events } = house({});
+      fake.fault = (nth) => (nth === 1 ? fault : undefined);
+      expect(await read(1)).toBe('ok');
+      expect(events).toEqual([{ kind: 'retried', failure: 'upstream_unreachable', priority: 'caller' }]);
+      await guard.close();
+    },
+  );
+
   it('is left alone after a 429 without Retry-After', async () => {
     const { guard, read } = house({});
     fake.fault = () => ({ kind: 'status', status: 429, body: 'Retry later\n' });
