@@ -35,9 +35,9 @@ import { operations } from './http/operations.ts';
 import { Readiness } from './http/readiness.ts';
 import { Renderer } from './http/render.ts';
 import { createServer } from './http/server.ts';
-import { cacheObserver, protectionObserver } from './http/told.ts';
+import { cacheObserver, protectionObserver, upstreamObserver } from './http/told.ts';
 import { WindowCounterStore } from './http/window-counters.ts';
-import { createChatwoot } from './upstream/chatwoot.ts';
+import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
 import { VERSION } from './version.ts';
 
@@ -96,6 +96,7 @@ export async function buildApp({
     bodyMaxBytes: config.upstreamBodyMaxBytes,
     now,
     onRead: ({ status, durationMs }) => metrics.upstreamAnswered(status, durationMs),
+    onNotice: upstreamObserver(metrics, logger),
   });
   const upstream = protectUpstream(chatwoot, {
     rate: config.upstreamRate,
@@ -205,10 +206,11 @@ function tokensOf(config: Config, logger: FastifyBaseLogger): TokenVerifier | nu
   return tokenVerifier({ secrets, keys, issuer, audience, onRefused });
 }
 
-function namedTokens(config: Config): { setting: string; token: string }[] {
+function namedTokens(config: Config): NamedToken[] {
   const tokens = [...config.chatwootAccountTokens].map(([account, token]) => ({
     setting: `CHATWOOT_ACCOUNT_TOKENS, account ${account}`,
     token,
+    account,
   }));
   return config.chatwootApiToken === undefined
     ? tokens

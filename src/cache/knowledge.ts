@@ -1,7 +1,7 @@
 // What is known of one conversation, in the mode it is to be answered in.
 
 import type { LearnContext, LearnOutcome } from '../timeline/learn.ts';
-import { learn } from '../timeline/learn.ts';
+import { followsTheFinder, learn } from '../timeline/learn.ts';
 import type { ExactPages } from '../timeline/exact.ts';
 import { exactMemoryBytes, learnExact, NO_PAGES, proveExact } from '../timeline/exact.ts';
 import type { Walk } from '../timeline/plan/walk.ts';
@@ -45,6 +45,10 @@ export function proveFrom(knowledge: Knowledge, mode: HistoryMode, query: Query,
     : prove(knowledge.timeline, query, context);
 }
 
+/**
+ * Adds a reading. One that is not what the finder answers ends proofs for the conversation: whatever sent it may have answered
+ * the readings before in the same way, and the rows of those fitted their query by chance.
+ */
 export function learnInto(
   knowledge: Knowledge,
   mode: HistoryMode,
@@ -52,9 +56,12 @@ export function learnInto(
   context: LearnContext,
 ): { knowledge: Knowledge; outcome: LearnOutcome } {
   if (modeOf(knowledge, mode) === 'exact') {
+    // Where the installation is known to be a fork, its pages are as they are.
+    if (mode !== 'exact' && !followsTheFinder(reading)) return { knowledge, outcome: 'foreign' };
     return { knowledge: { ...knowledge, exact: learnExact(knowledge.exact, reading, context) }, outcome: 'learnt' };
   }
   const { timeline, outcome } = learn(knowledge.timeline, reading, context);
+  if (outcome === 'foreign') return { knowledge: exactly(knowledge), outcome };
   const newestAskedAt = reading.query.mode === 'latest' ? reading.askedAt : knowledge.newestAskedAt;
   return { knowledge: { ...knowledge, timeline, newestAskedAt }, outcome };
 }

@@ -173,6 +173,7 @@ export class Library {
             onTurn?.(exchange);
           },
         });
+        if (answer.kind === 'unlearnable' && answer.because === 'order') this.#distrust(conversation, flight);
         return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight) };
       } catch (error) {
         this.#heed(conversation, error, flight);
@@ -255,9 +256,15 @@ export class Library {
       expiredBefore: reading.askedAt - historyLifetime(freshness).usableMs,
     };
     const { knowledge, outcome } = learnInto(this.#store.get(conversation), this.#mode, reading, context);
-    observer.learnt(outcome);
+    observer.learnt(outcome, conversation);
     this.#store.set(conversation, knowledge);
     return outcome === 'learnt' || outcome === 'contradiction';
+  }
+
+  /** Ends proofs for a conversation of which an answer came that the finder does not give. */
+  #distrust(conversation: ConversationId, flight: Flight<Landed>): void {
+    this.#options.observer.learnt('foreign', conversation);
+    if (!flight.invalidated) this.#store.set(conversation, exactly(this.#store.get(conversation)));
   }
 
   /** Upstream's "not there" and "not allowed" end what is known of the conversation: erased data is not served, stale or not. */
@@ -296,7 +303,10 @@ function isTooLarge(error: unknown): boolean {
 /** Whether Chatwoot fails on what was read: one row is enough for that (contract 2.2), and another page may not have it. */
 function hasBadRow(error: unknown): boolean {
   if (error instanceof AnswerCut) return true;
-  return error instanceof BackscrollError && (error.code === 'upstream_invalid' || error.upstream?.status === 500);
+  if (!(error instanceof BackscrollError)) return false;
+  // A time-out that Chatwoot itself tells of is that of its database over this read.
+  const isStatement = error.code === 'upstream_timeout' && error.upstream !== undefined;
+  return isStatement || error.code === 'upstream_invalid' || error.upstream?.status === 500;
 }
 
 /** A test for the keys of `conversationKey`. */

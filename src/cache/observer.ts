@@ -29,7 +29,8 @@ export interface ShadowDifference {
 
 export interface CacheObserver {
   upstreamRead(reason: ReadReason): void;
-  learnt(outcome: LearnOutcome): void;
+  /** What became of an answer. After `foreign` the conversation is answered by exact query only. */
+  learnt(outcome: LearnOutcome, conversation: ConversationId): void;
   /** A read that no answer needed. */
   behindFailed(error: unknown): void;
   /** A shadow check was made; `difference` is null where upstream confirmed the answer. */

@@ -5,7 +5,16 @@ import { Pool } from 'undici';
 import { BackscrollError } from '../errors.ts';
 import { messagesTarget, pathPrefix } from '../upstream/chatwoot-url.ts';
 import { exchange, type ExchangeAnswer } from '../upstream/exchange.ts';
-import { mapFailure } from '../upstream/map-failure.ts';
+import { type FailureContext, mapFailure, withoutApiAccess } from '../upstream/map-failure.ts';
+import {
+  ACCOUNTS_SHOWN,
+  apiAccessProblem,
+  judgeToken,
+  LATEST,
+  type ListedAccount,
+  listedAccounts,
+  NOWHERE,
+} from '../upstream/token-check.ts';
 import { VERSION } from '../version.ts';
 
 /** `note`: worth knowing, nothing to repair. `problem`: it will not work, or not well. */
@@ -31,11 +40,7 @@ export interface NamedToken {
   readonly account?: number;
 }
 
-/** No account has id 0, and Chatwoot judges the token before it looks for the account (contract 2.2). */
-const NOWHERE = { accountId: 0, conversationId: 0 } as const;
-const LATEST = { mode: 'latest', publicOnly: false } as const;
 const BODY_BYTES_MAX = 1024 * 1024;
-const ACCOUNTS_SHOWN = 20;
 /** HTTP tells whole seconds, and the answer has travelled. */
 const SKEW_UNSEEN_MS = 2_000;
 
@@ -46,7 +51,7 @@ export async function askChatwoot(questions: ChatwootQuestions): Promise<readonl
   const { baseUrl, tokens, timeoutMs, signal } = questions;
   const pool = new Pool(baseUrl.origin, { connections: 1, connect: { timeout: timeoutMs } });
   const get: Get = async (target, headers = {}) => {
-    const always = { Accept: 'application/json', 'User-Agent': `backscroll/${VERSION}` };
+    const always = { Accept: 'application/json', 'Cache-Control': 'no-cache', 'User-Agent': `backscroll/${VERSION}` };
     return exchange(pool, { target, headers: { ...always, ...headers }, timeoutMs, bodyMaxBytes: BODY_BYTES_MAX }, signal);
   };
   const findings: Finding[] = [];
@@ -72,7 +77,7 @@ async function askVersion(get: Get, { baseUrl, skewMaxMs }: ChatwootQuestions): 
   const sentAt = Date.now();
   const answer = await get(`${pathPrefix(baseUrl)}/api`);
   const receivedAt = Date.now();
-  if (answer.status >= 300 && answer.status < 400) throw failureOf(answer, baseUrl);
+  if (answer.status >= 300 && answer.status < 400) throw mapFailure(answer, contextOf(baseUrl));
   const version = members(answer.body)['version'];
   const isVersion = answer.status === 200 && typeof version === 'string' && /^[\w.+-]{1,40}$/.test(version);
   return [
@@ -104,22 +109,22 @@ async function askAbout({ setting, token, account }: NamedToken, get: Get, quest
   const { baseUrl } = questions;
   const prefix = pathPrefix(baseUrl);
   const target = messagesTarget(prefix, NOWHERE, LATEST);
-  const withHyphens = failureOf(await get(target, { 'Api-Access-Token': token }), baseUrl);
-  const withUnderscores = failureOf(await get(target, { api_access_token: token }), baseUrl);
-  const underscores = underscoreFinding(withHyphens, withUnderscores);
-  // Chatwoot has judged the token once it finds that there is no such account.
-  if (withHyphens.code !== 'not_found') return [{ kind: 'problem', text: `${setting}: ${withHyphens.message}` }, ...underscores];
-  const profile = await get(`${prefix}/api/v1/profile`, { 'Api-Access-Token': token });
+  const context = contextOf(baseUrl, token);
+  const withHyphens = judgeToken(await get(target, { 'Api-Access-Token': token }), context);
+  const withUnderscores = judgeToken(await get(target, { api_access_token: token }), context);
+  const underscores = underscoreFinding(withHyphens === null, withUnderscores === null);
+  if (withHyphens !== null) return [{ kind: 'problem', text: `${setting}: ${withHyphens.message}` }, ...underscores];
+  const accounts = listedAccounts(await get(`${prefix}/api/v1/profile`, { 'Api-Access-Token': token }));
   return [
     { kind: 'ok', text: `${setting}: Chatwoot accepts it for listing messages; it is no bot's` },
-    ...rolesFindings(setting, account, profile),
+    // Another Chatwoot may tell it in another way, and this is only to help.
+    ...(accounts === null ? [] : accountFindings(setting, account, accounts)),
     ...underscores,
   ];
 }
 
 /** The same question in both spellings must get the same answer. */
-function underscoreFinding(withHyphens: BackscrollError, withUnderscores: BackscrollError): Finding[] {
-  const [hyphens, underscores] = [withHyphens.code === 'not_found', withUnderscores.code === 'not_found'];
+function underscoreFinding(hyphens: boolean, underscores: boolean): Finding[] {
   if (hyphens === underscores) return [];
   return hyphens
     ? [
@@ -138,39 +143,45 @@ function underscoreFinding(withHyphens: BackscrollError, withUnderscores: Backsc
       ];
 }
 
-/** Says in which accounts the token's user reads everything, and where it does not. */
-function rolesFindings(setting: string, account: number | undefined, profile: ExchangeAnswer): Finding[] {
-  const listed = profile.status === 200 ? members(profile.body)['accounts'] : undefined;
-  // Another Chatwoot may tell it in another way, and this is only to help.
-  if (!Array.isArray(listed)) return [];
-  const roles = listed.flatMap((entry: unknown) => {
-    const { id, role } = isObject(entry) ? entry : {};
-    return typeof id === 'number' && (account === undefined || id === account)
-      ? [{ id, isAdministrator: role === 'administrator' }]
-      : [];
-  });
-  if (roles.length === 0) {
+/** Says which accounts may be read by token, and in which of them its user reads everything. */
+function accountFindings(setting: string, account: number | undefined, accounts: readonly ListedAccount[]): Finding[] {
+  const concerned = accounts.filter(({ id }) => account === undefined || id === account);
+  if (concerned.length === 0) {
     const where = account === undefined ? 'of any account' : `of account ${account}`;
     return [{ kind: 'problem', text: `${setting}: its user is not a member ${where}` }];
   }
-  const ids = (isAdministrator: boolean): number[] =>
-    roles.flatMap((role) => (role.isAdministrator === isAdministrator ? role.id : []));
+  const problem = apiAccessProblem(accounts, account);
+  if (problem !== null) return [{ kind: 'problem', text: `${setting}: ${problem}` }];
+  const closed = concerned.filter(({ hasApiAccess }) => !hasApiAccess);
+  const open = concerned.filter(({ hasApiAccess }) => hasApiAccess);
   return [
-    ...sentence('ok', 'reads every conversation, as an administrator,', ids(true)),
-    ...sentence('note', 'reads only the conversations of its inboxes, as it is no administrator,', ids(false)),
+    ...(closed.length === 0 ? [] : [{ kind: 'note', text: `${setting}: ${withoutApiAccess(idsOf(closed))}` } as const]),
+    ...sentence(
+      'ok',
+      'reads every conversation, as an administrator,',
+      open.filter(({ isAdministrator }) => isAdministrator),
+    ),
+    ...sentence(
+      'note',
+      'reads only the conversations of its inboxes, as it is no administrator,',
+      open.filter(({ isAdministrator }) => !isAdministrator),
+    ),
   ];
 
-  function sentence(kind: Finding['kind'], what: string, accounts: readonly number[]): Finding[] {
-    if (accounts.length === 0) return [];
-    const more = accounts.length > ACCOUNTS_SHOWN ? ' and more' : '';
-    const list = accounts.slice(0, ACCOUNTS_SHOWN).join(', ');
-    return [{ kind, text: `${setting}: its user ${what} in account${accounts.length === 1 ? '' : 's'} ${list}${more}` }];
+  function sentence(kind: Finding['kind'], what: string, where: readonly ListedAccount[]): Finding[] {
+    if (where.length === 0) return [];
+    const more = where.length > ACCOUNTS_SHOWN ? ' and more' : '';
+    const list = idsOf(where).join(', ');
+    return [{ kind, text: `${setting}: its user ${what} in account${where.length === 1 ? '' : 's'} ${list}${more}` }];
   }
 }
 
-function failureOf(answer: ExchangeAnswer, baseUrl: URL): BackscrollError {
-  const [retryAfter, location] = [answer.header('retry-after'), answer.header('location')];
-  return mapFailure({ status: answer.status, body: answer.body, retryAfter, location }, { baseUrl, nowMs: Date.now() });
+function idsOf(accounts: readonly ListedAccount[]): number[] {
+  return accounts.slice(0, ACCOUNTS_SHOWN).map(({ id }) => id);
+}
+
+function contextOf(baseUrl: URL, token = ''): FailureContext {
+  return { baseUrl, token, nowMs: Date.now() };
 }
 
 function members(body: Buffer): Readonly<Record<string, unknown>> {

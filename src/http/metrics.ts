@@ -28,6 +28,7 @@ export class Metrics implements CacheObserver {
   readonly #readings: Counter<'outcome'>;
   readonly #contradictions: Counter;
   readonly #sequenceRefutations: Counter;
+  readonly #cachedUpstream: Counter;
   readonly #withheldRows: Counter;
   readonly #behindFailures: Counter;
   readonly #shadowChecks: Counter<'outcome'>;
@@ -84,6 +85,11 @@ export class Metrics implements CacheObserver {
     this.#sequenceRefutations = new Counter({
       name: 'backscroll_sequence_refutations_total',
       help: 'Messages created after a higher id had been read: a restored database, a stray id, a wrong clock; all was forgotten each time',
+      registers,
+    });
+    this.#cachedUpstream = new Counter({
+      name: 'backscroll_upstream_cached_answers_total',
+      help: 'Pages that came out of a cache between here and Chatwoot; there should be none',
       registers,
     });
     this.#withheldRows = new Counter({
@@ -154,6 +160,11 @@ export class Metrics implements CacheObserver {
 
   sequenceRefuted(_refutation: Refutation): void {
     this.#sequenceRefutations.inc();
+  }
+
+  /** A page that came out of a cache on the way. */
+  cachedUpstream(): void {
+    this.#cachedUpstream.inc();
   }
 
   /** Internal rows that only the customer view stopped. */

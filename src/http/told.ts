@@ -3,14 +3,41 @@
 import type { FastifyBaseLogger } from 'fastify';
 import type { CacheObserver } from '../cache/observer.ts';
 import { BackscrollError } from '../errors.ts';
+import type { UpstreamNotice } from '../upstream/chatwoot.ts';
 import type { ProtectionEvent } from '../upstream/protected-upstream.ts';
 import type { Metrics } from './metrics.ts';
 
+/** The same kind of line is logged no more often than this, ms. */
+const LOGGED_EVERY_MS = 60_000;
+
+/** Calls `log` at once, then at most once in a while, with how many times it was left out before. */
+function seldom(): (log: (unlogged: number) => void) => void {
+  let lastAt = -Infinity;
+  let unlogged = 0;
+  return (log) => {
+    const at = performance.now();
+    if (at - lastAt < LOGGED_EVERY_MS) return void unlogged++;
+    lastAt = at;
+    log(unlogged);
+    unlogged = 0;
+  };
+}
+
 /** Metrics that also tell the log what an operator must know. */
 export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): CacheObserver {
+  const foreign = seldom();
   return {
     upstreamRead: (reason) => metrics.upstreamRead(reason),
-    learnt: (outcome) => metrics.learnt(outcome),
+    learnt(outcome, conversation) {
+      metrics.learnt(outcome);
+      if (outcome !== 'foreign') return;
+      foreign((unlogged) =>
+        logger.error(
+          { conversation, unlogged },
+          'An answer does not fit its question, so this conversation is answered by exact query only. Does something before Chatwoot drop parameters? Or is this a fork? Then set HISTORY=exact',
+        ),
+      );
+    },
     behindFailed(error) {
       metrics.behindFailed(error);
       if (error instanceof BackscrollError) logger.warn({ code: error.code }, 'a read that no answer needed failed');
@@ -37,6 +64,31 @@ export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): Cach
         'PROOFS ARE OFF: Chatwoot keeps answering differently; history is answered by exact query until a restart. Is this a fork? Then set HISTORY=exact',
       );
     },
+  };
+}
+
+/** The same for answers that are not what they should be. */
+export function upstreamObserver(metrics: Metrics, logger: FastifyBaseLogger): (notice: UpstreamNotice) => void {
+  const [misplaced, cached] = [seldom(), seldom()];
+  return (notice) => {
+    if (notice.kind === 'misplaced') {
+      const { conversation } = notice;
+      misplaced((unlogged) =>
+        logger.error(
+          { conversation, unlogged },
+          'The answer to another question came, was not shown, and its connection was closed. What stands between here and Chatwoot mixes up answers',
+        ),
+      );
+      return;
+    }
+    metrics.cachedUpstream();
+    const { header, ageMs } = notice.mark;
+    cached((unlogged) =>
+      logger.warn(
+        { header, ageMs, unlogged },
+        'An answer came out of a cache between here and Chatwoot, which makes all answers older than they should be. Have it pass /api on',
+      ),
+    );
   };
 }
 

@@ -49,7 +49,7 @@ export function learn(timeline: Timeline, reading: Reading, context: LearnContex
  * True if the rows are those of the query, in the finder's order. Not so where another version pages by other rules, or something
  * in between dropped parameters: what such a page proves is unknown.
  */
-function followsTheFinder({ query, rows }: Reading): boolean {
+export function followsTheFinder({ query, rows }: Reading): boolean {
   const { lo, hi } = idRange(query);
   return (
     rows.length <= PAGE_LIMIT[query.mode] &&

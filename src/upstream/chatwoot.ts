@@ -1,22 +1,36 @@
 // Chatwoot over HTTP: one pool of connections, the server's own token, and every failure as an error of ours.
 
-import { Pool } from 'undici';
 import { BackscrollError, type ErrorCode, notFound } from '../errors.ts';
+import { type CacheMark, cacheMark } from './cache-marks.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
+import { openPool } from './connections.ts';
 import { exchange, type ExchangeAnswer } from './exchange.ts';
 import { invalidAnswer } from './map-broken-exchange.ts';
-import { mapFailure } from './map-failure.ts';
+import { type FailureContext, mapFailure, UntoldRefusal, whatAnswered } from './map-failure.ts';
+import { isToAnother, MisplacedAnswer, newQuestionId } from './misplaced.ts';
 import { splitBody } from './split-body.ts';
-import type { Upstream, UpstreamAnswer } from './upstream.ts';
+import { apiAccessProblem, judgeToken, LATEST, type ListedAccount, listedAccounts, NOWHERE } from './token-check.ts';
+import type { ConversationId, UnlearnableBecause, Upstream, UpstreamAnswer } from './upstream.ts';
 
 /** A token and the name of the setting it came from, for sentences to operators. */
 export interface NamedToken {
   readonly setting: string;
   readonly token: string;
+  /** The only account that it is used for. */
+  readonly account?: number;
 }
 
-/** How an exchange ended: Chatwoot's status, or why there is none that counts. */
-export type UpstreamStatus = number | 'invalid' | 'unreachable' | 'timeout' | 'aborted';
+/** How an exchange ended: Chatwoot's status, or why there is none that counts. `misplaced`: it answered another question. */
+export type UpstreamStatus = number | 'invalid' | 'misplaced' | 'unreachable' | 'timeout' | 'aborted';
+
+/**
+ * What an operator must know of an answer.
+ * - `misplaced`: it was to another question.
+ * - `cached`: it came out of a cache between here and Chatwoot.
+ */
+export type UpstreamNotice =
+  | { readonly kind: 'misplaced'; readonly conversation: ConversationId | null }
+  | { readonly kind: 'cached'; readonly mark: CacheMark };
 
 /** One exchange with Chatwoot, for metrics and logs. */
 export interface UpstreamEvent {
@@ -43,11 +57,19 @@ export interface ChatwootOptions {
   /** The engine's clock, read right before a request is handed to the pool. */
   readonly now: () => number;
   readonly onRead?: (event: UpstreamEvent) => void;
+  readonly onNotice?: (notice: UpstreamNotice) => void;
 }
 
-/** No account has id 0, and Chatwoot judges the token before it looks for the account (contract 2.2). */
-const NOWHERE = { accountId: 0, conversationId: 0 } as const;
-const LATEST = { mode: 'latest', publicOnly: false } as const;
+/** How long it is believed what Chatwoot thinks of a token, where a refusal does not say what it is about, ms. */
+const JUDGED_FOR_MS = 60_000;
+
+interface Question {
+  readonly purpose: UpstreamEvent['purpose'];
+  readonly target: string;
+  readonly token: string;
+  readonly conversation?: ConversationId | null;
+  readonly signal: AbortSignal | undefined;
+}
 
 /** A token that a header can carry. */
 const SENDABLE = /^[\x21-\x7e]+$/;
@@ -56,31 +78,25 @@ const SENDABLE = /^[\x21-\x7e]+$/;
 export function createChatwoot(options: ChatwootOptions): Upstream {
   const { baseUrl, timeoutMs, bodyMaxBytes, now } = options;
   const prefix = pathPrefix(baseUrl);
-  const pool = new Pool(baseUrl.origin, {
-    connections: options.connections,
-    pipelining: 1,
-    connect: { timeout: timeoutMs },
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-  });
+  const pool = openPool(baseUrl.origin, { connections: options.connections, timeoutMs });
 
   /** Sends one GET, takes what `accept` makes of its answer, and reports how it went. */
   async function get<T>(
-    purpose: UpstreamEvent['purpose'],
-    target: string,
-    token: string,
+    { purpose, target, token, conversation = null, signal }: Question,
     accept: (answer: ExchangeAnswer) => T,
-    signal: AbortSignal | undefined,
   ): Promise<T> {
     if (!SENDABLE.test(token)) {
       throw new BackscrollError('upstream_credentials', 'The token of this server holds characters that no header can carry');
     }
+    const id = newQuestionId();
     const headers = {
       // With hyphens: nginx drops names with underscores (contract 2.1).
       'Api-Access-Token': token,
       Accept: 'application/json',
       'Accept-Encoding': 'identity',
+      'Cache-Control': 'no-cache',
       'User-Agent': `backscroll/${options.version}`,
+      'X-Request-Id': id,
     };
     const startedAt = performance.now();
     let answer: ExchangeAnswer | undefined;
@@ -88,41 +104,58 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
     try {
       answer = await exchange(pool, { target, headers, timeoutMs, bodyMaxBytes }, signal);
       status = answer.status;
+      // A cache that says so has kept the id along with the answer.
+      if (isToAnother(id, answer.header('x-request-id')) && cacheMark(answer.header) === null) throw new MisplacedAnswer();
       return accept(answer);
     } catch (error) {
       status = upstreamStatus(error) ?? status;
+      if (error instanceof MisplacedAnswer) {
+        answer?.closeConnection();
+        options.onNotice?.({ kind: 'misplaced', conversation });
+      }
       throw error;
     } finally {
       options.onRead?.({ purpose, status, durationMs: performance.now() - startedAt, bytes: answer?.body.length ?? 0 });
     }
   }
 
-  /** The body of a 200 that says it is JSON. */
-  function acceptPage(answer: ExchangeAnswer): Buffer {
-    if (answer.status !== 200) throw failureOf(answer);
-    if (!/^application\/json\s*(?:;|$)/i.test(answer.header('content-type') ?? '')) throw invalidAnswer('it is not JSON');
-    if (!/^(?:identity)?$/i.test(answer.header('content-encoding') ?? ''))
-      throw invalidAnswer('it is compressed though that was refused');
-    return answer.body;
-  }
-
-  function failureOf(answer: ExchangeAnswer): BackscrollError {
-    const { status, body } = answer;
-    const [retryAfter, location] = [answer.header('retry-after'), answer.header('location')];
-    return mapFailure({ status, body, retryAfter, location }, { baseUrl, nowMs: Date.now() });
+  function contextOf(token: string, accountId?: number): FailureContext {
+    return { baseUrl, token, accountId, nowMs: Date.now() };
   }
 
   /** A token is good when Chatwoot, having judged it, finds that there is no such account. */
-  async function problemOf({ setting, token }: NamedToken, signal: AbortSignal | undefined): Promise<string | null> {
-    let error: unknown;
+  async function problemOf(token: string, signal: AbortSignal | undefined): Promise<BackscrollError | null> {
+    const question = { purpose: 'check', target: messagesTarget(prefix, NOWHERE, LATEST), token, signal } as const;
     try {
-      error = await get('check', messagesTarget(prefix, NOWHERE, LATEST), token, failureOf, signal);
-    } catch (thrown) {
-      error = thrown;
+      return await get(question, (answer) => judgeToken(answer, contextOf(token)));
+    } catch (error) {
+      if (error instanceof BackscrollError) return error;
+      throw error;
     }
-    if (!(error instanceof BackscrollError)) throw error;
-    if (error.code === 'not_found') return null;
-    return error.code === 'upstream_credentials' ? `${setting}: ${error.message}` : error.message;
+  }
+
+  /** The accounts that a token reaches; none where its profile does not tell, which says nothing against the token. */
+  async function accountsOf(token: string, signal: AbortSignal | undefined): Promise<readonly ListedAccount[]> {
+    try {
+      return (await get({ purpose: 'check', target: `${prefix}/api/v1/profile`, token, signal }, listedAccounts)) ?? [];
+    } catch (error) {
+      if (error instanceof BackscrollError) return [];
+      throw error;
+    }
+  }
+
+  const judged = new Map<string, { readonly at: number; readonly problem: Promise<BackscrollError | null> }>();
+
+  /** What a refusal in unknown words is about: of the token, or, where that is good, of what its user may read. Asked seldom. */
+  async function tell(untold: UntoldRefusal, token: string): Promise<BackscrollError> {
+    const at = performance.now();
+    let latest = judged.get(token);
+    if (latest === undefined || at - latest.at > JUDGED_FOR_MS) {
+      // Of nobody's signal: others wait for it too, and the exchange has its own deadline.
+      latest = { at, problem: problemOf(token, undefined) };
+      judged.set(token, latest);
+    }
+    return (await latest.problem) ?? untold;
   }
 
   return {
@@ -131,23 +164,46 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
       if (token === undefined) throw notFound();
       const target = messagesTarget(prefix, conversation, query);
       const askedAt = now();
-      const page = await get('read', target, token, (answer) => splitBody(acceptPage(answer)), signal);
-      const { rows, envelope } = page;
-      if (query.mode === 'before_timestamp' || !page.learnable) {
-        return { kind: 'unlearnable', answer: { rows, envelope, askedAt } };
+      const accept = (answer: ExchangeAnswer) => {
+        const page = splitBody(acceptPage(answer, contextOf(token, conversation.accountId)));
+        if ([...page.conversations].some((id) => id !== conversation.conversationId)) throw new MisplacedAnswer();
+        return { page, mark: cacheMark(answer.header) };
+      };
+      const asking = get({ purpose: 'read', target, token, conversation, signal }, accept);
+      const { page, mark } = await asking.catch(async (error: unknown) => {
+        throw error instanceof UntoldRefusal ? await tell(error, token) : error;
+      });
+      if (mark !== null) options.onNotice?.({ kind: 'cached', mark });
+      const answer = { rows: page.rows, envelope: page.envelope, askedAt: askedAt - (mark?.ageMs ?? 0) };
+      const because = unlearnable();
+      if (because !== null || query.mode === 'before_timestamp')
+        return { kind: 'unlearnable', because: because ?? 'timestamp', answer };
+      return { kind: 'reading', reading: { query, ...answer } };
+
+      function unlearnable(): UnlearnableBecause | null {
+        if (query.mode === 'before_timestamp') return 'timestamp';
+        if (!page.inOrder) return 'order';
+        if (!page.learnable) return 'members';
+        return mark !== null && mark.ageMs === null ? 'cached' : null;
       }
-      return { kind: 'reading', reading: { query, rows, envelope, askedAt } };
     },
 
     async check(signal) {
-      const asked = new Set<string>();
-      for (const named of options.tokens) {
-        if (asked.has(named.token)) continue;
-        asked.add(named.token);
-        // One after the other: the first problem is enough, and a check should not be felt.
-        // oxlint-disable-next-line no-await-in-loop
-        const problem = await problemOf(named, signal);
-        if (problem !== null) return problem;
+      const reached = new Map<string, readonly ListedAccount[]>();
+      for (const { setting, token, account } of options.tokens) {
+        let accounts = reached.get(token);
+        if (accounts === undefined) {
+          // One after the other: the first problem is enough, and a check should not be felt.
+          // oxlint-disable-next-line no-await-in-loop
+          const problem = await problemOf(token, signal);
+          if (problem !== null)
+            return problem.code === 'upstream_credentials' ? `${setting}: ${problem.message}` : problem.message;
+          // oxlint-disable-next-line no-await-in-loop
+          accounts = await accountsOf(token, signal);
+          reached.set(token, accounts);
+        }
+        const problem = apiAccessProblem(accounts, account);
+        if (problem !== null) return `${setting}: ${problem}`;
       }
       return null;
     },
@@ -158,6 +214,16 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
   };
 }
 
+/** The body of a 200 that says it is JSON. */
+function acceptPage(answer: ExchangeAnswer, context: FailureContext): Buffer {
+  if (answer.status !== 200) throw mapFailure(answer, context);
+  if (!/^application\/json\s*(?:;|$)/i.test(answer.header('content-type') ?? ''))
+    throw invalidAnswer(`it is not JSON${whatAnswered(answer, context.token)}`);
+  if (!/^(?:identity)?$/i.test(answer.header('content-encoding') ?? ''))
+    throw invalidAnswer('it is compressed though that was refused');
+  return answer.body;
+}
+
 const STATUS_OF_CODE: Partial<Record<ErrorCode, UpstreamStatus>> = {
   upstream_invalid: 'invalid',
   upstream_unreachable: 'unreachable',
@@ -166,5 +232,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, UpstreamStatus>> = {
 
 /** How a failed exchange counts; `undefined` where Chatwoot's own status says it, or nothing was received at all. */
 export function upstreamStatus(error: unknown): UpstreamStatus | undefined {
+  if (error instanceof MisplacedAnswer) return 'misplaced';
+  if (error instanceof BackscrollError && error.code === 'upstream_timeout' && error.upstream !== undefined) return undefined;
   return error instanceof BackscrollError ? STATUS_OF_CODE[error.code] : undefined;
 }

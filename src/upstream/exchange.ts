@@ -2,6 +2,7 @@
 
 import type { Dispatcher, Pool } from 'undici';
 import { BackscrollError } from '../errors.ts';
+import { Carriage } from './connections.ts';
 import { startDeadline } from './deadline.ts';
 import { invalidAnswer, mapBrokenExchange, type Phase } from './map-broken-exchange.ts';
 
@@ -16,9 +17,11 @@ export interface ExchangeRequest {
 /** A whole answer, of whatever status. */
 export interface ExchangeAnswer {
   readonly status: number;
-  header(name: string): string | undefined;
+  readonly header: (name: string) => string | undefined;
   /** Whole where the status is 200. Of other answers empty when larger than 64 kB. */
   readonly body: Buffer;
+  /** Ends the connection that it came over, and with it whatever was sent over that since: it is not to be trusted. */
+  readonly closeConnection: () => void;
 }
 
 /** Errors of Chatwoot are a line of JSON; error pages of what stands before it are not read to the end. */
@@ -42,19 +45,23 @@ async function receive(pool: Pool, request: ExchangeRequest, signal: AbortSignal
   let phase: Phase = 'head';
   try {
     const { target, headers } = request;
-    const answer = await pool.request({ method: 'GET', path: target, headers, signal });
+    const carriage = new Carriage();
+    const answer = await pool.request({ method: 'GET', path: target, headers, signal, opaque: carriage });
     phase = 'body';
     const header = (name: string): string | undefined => {
       const value = answer.headers[name];
       return Array.isArray(value) ? value[0] : value;
     };
+    const closeConnection = (): void => void carriage.connection?.socket?.destroy();
     const status = answer.statusCode;
     const length = Number(header('content-length') ?? 0);
-    if (status !== 200)
-      return { status, header, body: (await readBody(answer.body, length, ERROR_BODY_MAX_BYTES)) ?? Buffer.alloc(0) };
+    if (status !== 200) {
+      const body = (await readBody(answer.body, length, ERROR_BODY_MAX_BYTES)) ?? Buffer.alloc(0);
+      return { status, header, body, closeConnection };
+    }
     const body = await readBody(answer.body, length, request.bodyMaxBytes);
     if (body === undefined) throw invalidAnswer('it is larger than this server takes');
-    return { status, header, body };
+    return { status, header, body, closeConnection };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (error instanceof BackscrollError) throw error;

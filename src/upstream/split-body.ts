@@ -13,6 +13,10 @@ export interface SplitBody {
   readonly rows: readonly Row[];
   /** False where the page may be shown to its caller but holds something that speaks against reusing its parts. */
   readonly learnable: boolean;
+  /** Whether the rows stand in the order that every mode has. */
+  readonly inOrder: boolean;
+  /** The conversations that the rows say they are of: display ids (contract 3.2). Rows of a fork may not say. */
+  readonly conversations: ReadonlySet<number>;
 }
 
 /** Where the rows stand in the body. */
@@ -58,7 +62,13 @@ export function splitBody(body: Buffer): SplitBody {
     head: body.toString('latin1', 0, rows.length === 0 ? payload.close : open + 1),
     tail: body.toString('latin1', payload.close),
   };
-  return { envelope, rows, learnable: !hasUnknownMembers && isInOrder(rows) };
+  const inOrder = isInOrder(rows);
+  return { envelope, rows, learnable: !hasUnknownMembers && inOrder, inOrder, conversations: conversationsOf(values) };
+}
+
+function conversationsOf(values: readonly unknown[]): ReadonlySet<number> {
+  const ids = values.map((value) => (isObject(value) ? value['conversation_id'] : undefined));
+  return new Set(ids.filter((id) => typeof id === 'number'));
 }
 
 /** Judges the whole by JSON.parse: what comes after relies on valid JSON. */

@@ -48,7 +48,16 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
+/**
+ * Why nothing is learnt of an answer that its caller gets.
+ * - `timestamp`: no query that the timeline knows.
+ * - `members`: it has parts that may belong to this page alone.
+ * - `order`: its rows are not in the finder's order.
+ * - `cached`: it comes out of a cache that does not say how old it is.
+ */
+export type UnlearnableBecause = 'timestamp' | 'members' | 'order' | 'cached';
+
 /** `reading` where the answer can be learnt; otherwise only what its caller gets. */
 export type UpstreamAnswer =
   | { readonly kind: 'reading'; readonly reading: Reading }
-  | { readonly kind: 'unlearnable'; readonly answer: Unlearnable };
+  | { readonly kind: 'unlearnable'; readonly because: UnlearnableBecause; readonly answer: Unlearnable };

@@ -148,6 +148,7 @@ describe('the log', () => {
       id: 1,
       name: 'Ada Reyes',
       email: 'ada@example.test',
+      access_token: SAMPLE_TOKEN,
       pubsub_token: 'sample-pubsub-1',
       accounts: [{ id: 1, role: 'administrator' }],
     });

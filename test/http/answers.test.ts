@@ -268,9 +268,11 @@ describe('what a caller sends stays here', () => {
       'accept',
       'accept-encoding',
       'api-access-token',
+      'cache-control',
       'connection',
       'host',
       'user-agent',
+      'x-request-id',
     ]);
     expect(request!.headers).toMatchObject({ accept: 'application/json', 'accept-encoding': 'identity' });
   });

@@ -1,8 +1,10 @@
 // Alive, able, numbers.
 
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { askedByBackscroll, messagesOf, startHouse } from '../support/backscroll.ts';
 import { CANARY } from '../support/canary.ts';
+import type { FakeUser } from '../support/fake-chatwoot/directory.ts';
+import { FOREIGN_REFUSALS } from '../support/fake-chatwoot/in-between.ts';
 import { SAMPLE_TOKEN } from '../support/fake-chatwoot/sample-account.ts';
 
 const ready = (backscroll: { send: (request: { target: string }) => Promise<{ status: number; json(): unknown }> }) =>
@@ -19,7 +21,10 @@ test('it is ready when Chatwoot takes the token, which is asked for without read
   const { backscroll, chatwoot } = await startHouse();
   await backscroll.app.readiness.recheck();
   expect(await ready(backscroll)).toEqual([200, { status: 'ready' }]);
-  expect(askedByBackscroll(chatwoot).map(({ path }) => path)).toEqual(['/api/v1/accounts/0/conversations/0/messages']);
+  expect(askedByBackscroll(chatwoot).map(({ path }) => path)).toEqual([
+    '/api/v1/accounts/0/conversations/0/messages',
+    '/api/v1/profile',
+  ]);
   expect(backscroll.logs.some((line) => line.includes('ready: Chatwoot accepts the token'))).toBe(true);
 });
 
@@ -71,6 +76,68 @@ test('every token is asked for', async () => {
   chatwoot.clearLog(); // The second token is none that the search for what was forwarded knows.
 });
 
+describe('API access', () => {
+  test('an account that may not be read by token is not ready, and named; it recovers', async () => {
+    const { backscroll, chatwoot } = await startHouse();
+    chatwoot.directory.disableApi(1);
+    await backscroll.app.readiness.recheck();
+    const sentence = /^CHATWOOT_API_TOKEN: API access is not enabled in Chatwoot for account 1\./;
+    expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error: expect.stringMatching(sentence) }]);
+    const refused = await backscroll.get(messagesOf(2));
+    expect([refused.status, refused.code]).toEqual([502, 'upstream_credentials']);
+    expect(refused.json()).toMatchObject({
+      error: expect.stringMatching(/^API access is not enabled in Chatwoot for account 1\./),
+    });
+    chatwoot.directory.enableApi(1);
+    await backscroll.app.readiness.recheck();
+    expect(await ready(backscroll)).toEqual([200, { status: 'ready' }]);
+  });
+
+  test('one of several accounts of a token does not keep the others from being served', async () => {
+    const { backscroll, chatwoot } = await startHouse();
+    chatwoot.directory.join(chatwoot.directory.tokenOwner(SAMPLE_TOKEN) as FakeUser, 2, { role: 'administrator' });
+    chatwoot.directory.disableApi(2);
+    await backscroll.app.readiness.recheck();
+    expect(await ready(backscroll)).toEqual([200, { status: 'ready' }]);
+    expect((await backscroll.get(messagesOf(2))).status).toBe(200);
+    const refused = await backscroll.get('/api/v1/accounts/2/conversations/2/messages');
+    expect(refused.json()).toMatchObject({ error: expect.stringContaining('for account 2.'), code: 'upstream_credentials' });
+  });
+
+  test('an account with a token of its own is named by its setting, also where the token is that of another', async () => {
+    const { backscroll, chatwoot } = await startHouse({ env: { CHATWOOT_ACCOUNT_TOKENS: `{"1":"${CANARY}","2":"${CANARY}"}` } });
+    chatwoot.directory.join(chatwoot.directory.tokenOwner(SAMPLE_TOKEN) as FakeUser, 2, { role: 'administrator' });
+    chatwoot.directory.disableApi(2);
+    await backscroll.app.readiness.recheck();
+    const error = expect.stringMatching(
+      /^CHATWOOT_ACCOUNT_TOKENS, account 2: API access is not enabled in Chatwoot for account 2\./,
+    );
+    expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error }]);
+    expect(askedByBackscroll(chatwoot)).toHaveLength(2); // One token is asked about once.
+  });
+});
+
+test.each(FOREIGN_REFUSALS)(
+  '$name in place of Chatwoot is not ready, and is told apart from a wrong token',
+  async ({ fault, tells }) => {
+    const { backscroll, chatwoot } = await startHouse();
+    chatwoot.fault = () => fault;
+    await backscroll.app.readiness.recheck();
+    const [status, body] = await ready(backscroll);
+    expect([status, body]).toEqual([503, { status: 'not ready', error: expect.stringMatching(tells) }]);
+    expect(JSON.stringify(body)).not.toMatch(/rejects the token|administrator/);
+  },
+);
+
+test('a token that is refused in another language is not ready', async () => {
+  const { backscroll, chatwoot } = await startHouse();
+  const headers = { 'content-type': 'application/json; charset=utf-8', 'x-request-id': 'r', 'x-runtime': '0.01' };
+  chatwoot.fault = () => ({ kind: 'status', status: 401, headers, body: '{"error":"Jeton inconnu"}' });
+  await backscroll.app.readiness.recheck();
+  const error = expect.stringMatching(/^CHATWOOT_API_TOKEN: Chatwoot rejects the token/);
+  expect(await ready(backscroll)).toEqual([503, { status: 'not ready', error }]);
+});
+
 test.each([
   ['unreachable', () => ({ kind: 'refuse-headers-reset' }) as const],
   ['failing', () => ({ kind: 'status', status: 500 }) as const],
@@ -89,9 +156,8 @@ test('a read that finds the token rejected has readiness asked again', async () 
   const checks = () => askedByBackscroll(chatwoot).filter(({ path }) => path.includes('/accounts/0/')).length;
   expect(checks()).toBe(1);
   expect((await backscroll.get(messagesOf(2))).status).toBe(502);
-  await backscroll.app.readiness.recheck();
+  await expect.poll(async () => (await ready(backscroll))[0]).toBe(503);
   expect(checks()).toBe(2);
-  expect((await ready(backscroll))[0]).toBe(503);
 });
 
 test('metrics count requests, reads, and what the cache holds', async () => {

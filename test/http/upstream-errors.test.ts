@@ -9,6 +9,9 @@ import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' };
 
+/** What Chatwoot puts on each of its answers (contract 4). */
+const OF_RAILS = { ...JSON_TYPE, 'x-request-id': 'a-request', 'x-runtime': '0.012345' };
+
 const FAULTS: readonly (readonly [name: string, fault: Fault, status: number, code: string])[] = [
   ['a reset before the headers', { kind: 'refuse-headers-reset' }, 502, 'upstream_unreachable'],
   ['a reset within the body', { kind: 'reset-mid-body' }, 502, 'upstream_unreachable'],
@@ -34,9 +37,9 @@ const FAULTS: readonly (readonly [name: string, fault: Fault, status: number, co
   ['400', { kind: 'status', status: 400 }, 502, 'upstream_error'],
   [
     '403',
-    { kind: 'status', status: 403, headers: JSON_TYPE, body: '{"error":"API access is not enabled"}' },
-    403,
-    'upstream_forbidden',
+    { kind: 'status', status: 403, headers: JSON_TYPE, body: '{"error":"API access is not enabled for this account"}' },
+    502,
+    'upstream_credentials',
   ],
   [
     '404 of something else',
@@ -174,7 +177,7 @@ describe('a conversation that may not be read any more', () => {
   ])('%s drops what was known of it', async (_name, body, status, code) => {
     const { backscroll, chatwoot, clock } = await startHouse();
     const history = await knownPage(backscroll);
-    chatwoot.fault = () => ({ kind: 'status', status: 401, headers: JSON_TYPE, body: JSON.stringify(body) });
+    chatwoot.fault = () => ({ kind: 'status', status: 401, headers: OF_RAILS, body: JSON.stringify(body) });
     clock.advance(1500);
     const refused = await backscroll.get(messagesOf(1));
     expect([refused.status, refused.code]).toEqual([status, code]);

@@ -10,8 +10,10 @@ import { run as runCommand } from '../../src/commands/run.ts';
 import { parseClientsFile } from '../../src/clients/clients-file.ts';
 import { clientsFile, KEY, messagesOf, plantToken, startHouse } from '../support/backscroll.ts';
 import { CANARY, searchForCanary } from '../support/canary.ts';
+import type { FakeUser } from '../support/fake-chatwoot/directory.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import type { Fault } from '../support/fake-chatwoot/fault.ts';
+import { FOREIGN_REFUSALS } from '../support/fake-chatwoot/in-between.ts';
 import type { LoggedRequest } from '../support/fake-chatwoot/request-log.ts';
 import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
 import { startChild } from './child.ts';
@@ -256,6 +258,37 @@ describe('check', () => {
       await startChatwoot((request) => drops('api_access_token')(request) ?? drops('api-access-token')(request)),
     );
     expect([both.code, both.lines.at(-1)]).toEqual([1, expect.stringMatching(/^problem .*it did not arrive/)]);
+  });
+
+  test('accounts without API access: a problem where a token has no other, a note beside others', async () => {
+    const chatwoot = await startChatwoot();
+    const { directory } = chatwoot;
+    const owner = directory.tokenOwner(CANARY) as FakeUser;
+    directory.disableApi(1);
+    const only = await checkWith(chatwoot);
+    const sentence = 'API access is not enabled in Chatwoot for account';
+    expect([only.code, only.lines.at(-1)]).toEqual([1, expect.stringContaining(`problem  CHATWOOT_API_TOKEN: ${sentence} 1.`)]);
+    directory.join(owner, 2, { role: 'administrator' });
+    const one = await checkWith(chatwoot);
+    expect([one.code, one.lines.slice(-2)]).toEqual([
+      0,
+      [
+        expect.stringContaining(`note     CHATWOOT_API_TOKEN: ${sentence} 1.`),
+        'ok       CHATWOOT_API_TOKEN: its user reads every conversation, as an administrator, in account 2',
+      ],
+    ]);
+    const own = await checkWith(chatwoot, { CHATWOOT_ACCOUNT_TOKENS: JSON.stringify({ 1: CANARY }) });
+    expect([own.code, own.lines.at(-1)]).toEqual([
+      1,
+      expect.stringContaining(`problem  CHATWOOT_ACCOUNT_TOKENS, account 1: ${sentence} 1.`),
+    ]);
+  });
+
+  test.each(FOREIGN_REFUSALS)('$name in place of Chatwoot is told apart from a wrong token', async ({ fault, tells }) => {
+    const chatwoot = await startChatwoot((request) => (request.path.includes('/accounts/0/') ? fault : API(request)));
+    const { code, lines } = await checkWith(chatwoot);
+    expect([code, lines.at(-1)]).toEqual([1, expect.stringMatching(tells)]);
+    expect(lines.at(-1)).not.toMatch(/rejects the token|administrator/);
   });
 
   test.each([

@@ -157,7 +157,7 @@ export function askedByBackscroll(chatwoot: FakeChatwoot): readonly LoggedReques
 /** What it read of conversations. */
 export function readsOf(chatwoot: FakeChatwoot): readonly string[] {
   return askedByBackscroll(chatwoot)
-    .filter(({ path }) => !path.includes('/accounts/0/'))
+    .filter(({ path }) => /\/accounts\/[1-9]/.test(path))
     .map(({ path, search }) => `${path}${search}`);
 }
 
@@ -196,16 +196,20 @@ const SENT_HEADERS: ReadonlySet<string> = new Set([
   'api-access-token',
   'accept',
   'accept-encoding',
+  'cache-control',
   'user-agent',
+  'x-request-id',
 ]);
 
 /** Nothing of a caller reaches Chatwoot but ids and cursors, and the token is in its header only. */
 function expectCleanRequest({ method, path, search, headers, body }: LoggedRequest): void {
   expect(method).toBe('GET');
-  expect(path).toMatch(/^\/api\/v1\/accounts\/\d+\/conversations\/\d+\/messages$/);
+  expect(path).toMatch(/^\/api\/v1\/(?:accounts\/\d+\/conversations\/\d+\/messages|profile)$/);
   expect(search).toMatch(/^(?:|\?(?:(?:after|before|before_timestamp)=\d+|filter_internal_messages=true|&)+)$/);
   expect(Object.keys(headers).filter((name) => !SENT_HEADERS.has(name))).toEqual([]);
   expect(headers['api-access-token']).toBe(CANARY);
+  expect(headers['cache-control']).toBe('no-cache');
+  expect(headers['x-request-id']).toMatch(/^backscroll-[\da-f-]{36}$/); // None of a caller's.
   expect(body).toBe('');
 }
 

@@ -14,8 +14,11 @@ describe('checking the token', () => {
   it('finds nothing wrong when Chatwoot only misses the account', async () => {
     const { upstream, requests, events } = await house(missing, {});
     expect(await upstream.check()).toBeNull();
-    expect(requests.map(({ url }) => url)).toEqual(['/api/v1/accounts/0/conversations/0/messages']);
-    expect(events).toMatchObject([{ purpose: 'check', status: 404 }]);
+    expect(requests.map(({ url }) => url)).toEqual(['/api/v1/accounts/0/conversations/0/messages', '/api/v1/profile']);
+    expect(events).toMatchObject([
+      { purpose: 'check', status: 404 },
+      { purpose: 'check', status: 404 },
+    ]);
   });
 
   it('asks with each distinct token and names the setting of the one that is rejected', async () => {
@@ -26,7 +29,7 @@ describe('checking the token', () => {
     ];
     const { upstream, requests } = await house(answerByToken, { tokens });
     expect(await upstream.check()).toMatch(/^CHATWOOT_ACCOUNT_TOKENS \(account 5\): Chatwoot rejects the token .*agent bot/);
-    expect(requests.map(({ headers }) => headers['api-access-token'])).toEqual([TOKEN, 'bot']);
+    expect(requests.map(({ headers }) => headers['api-access-token'])).toEqual([TOKEN, TOKEN, 'bot']);
   });
 
   it.each([

@@ -4,6 +4,7 @@ import { answer, BODY_SECRET, CONVERSATION, errorJson, failure, house, JSON_TYPE
 
 describe('answers that are errors', () => {
   const html = { 'content-type': 'text/html; charset=UTF-8' };
+  const OF_RAILS = { ...JSON_TYPE, 'x-request-id': 'a-request', 'x-runtime': '0.012345' };
   const cases: [name: string, status: number, body: string, headers: Record<string, string>, code: ErrorCode, says: RegExp][] = [
     ['an unknown token', 401, errorJson('Invalid Access Token'), JSON_TYPE, 'upstream_credentials', /rejects the token/],
     [
@@ -14,8 +15,9 @@ describe('answers that are errors', () => {
       'upstream_credentials',
       /agent bot/,
     ],
-    ['no credentials', 401, '{"errors":["Faça login"]}', JSON_TYPE, 'upstream_credentials', /Api-Access-Token/],
-    ['a 401 page', 401, `<html>${BODY_SECRET}</html>`, html, 'upstream_credentials', /CHATWOOT_URL/],
+    ['no credentials', 401, '{"errors":["Faça login"]}', OF_RAILS, 'upstream_credentials', /Api-Access-Token/],
+    ['a 401 page', 401, `<html>${BODY_SECRET}</html>`, html, 'upstream_error', /status 401, text\/html.*CHATWOOT_URL/],
+    ['no credentials, as a gateway has it', 401, '{"errors":["Faça login"]}', JSON_TYPE, 'upstream_error', /status 401/],
     [
       'no access to the conversation',
       401,
@@ -33,7 +35,18 @@ describe('answers that are errors', () => {
       /administrator/,
     ],
     ['a suspended account', 401, errorJson('Account is suspended'), JSON_TYPE, 'upstream_forbidden', /./],
-    ['API access not enabled', 403, errorJson(`API access is not enabled ${BODY_SECRET}`), JSON_TYPE, 'upstream_forbidden', /./],
+    ['API access not enabled', 403, errorJson(`Pas d'accès ${BODY_SECRET}`), OF_RAILS, 'upstream_credentials', /account 3\./],
+    ['a 403 of something else', 403, errorJson(`Blocked ${BODY_SECRET}`), JSON_TYPE, 'upstream_error', /status 403/],
+    [
+      'a statement time-out',
+      422,
+      errorJson(`Trop lent ${BODY_SECRET}`),
+      OF_RAILS,
+      'upstream_timeout',
+      /took too long; try again later$/,
+    ],
+    ['a 422 of something else', 422, errorJson(`Odd ${BODY_SECRET}`), JSON_TYPE, 'upstream_error', /status 422.*CHATWOOT_URL/],
+    ['a 404 in another language', 404, errorJson('Introuvable'), OF_RAILS, 'not_found', /^Resource could not be found$/],
     [
       'no such conversation',
       404,

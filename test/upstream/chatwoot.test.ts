@@ -11,8 +11,20 @@ describe('reading', () => {
       reading: {
         query: LATEST,
         rows: [
-          { id: 7, createdAt: 10, internal: false, raw: '{"id":7,"created_at":10,"message_type":0,"private":false}' },
-          { id: 9, createdAt: 11, internal: true, raw: '{"id":9,"created_at":11,"message_type":2,"private":false}' },
+          {
+            id: 7,
+            createdAt: 10,
+            internal: false,
+            imported: false,
+            raw: '{"id":7,"created_at":10,"message_type":0,"private":false}',
+          },
+          {
+            id: 9,
+            createdAt: 11,
+            internal: true,
+            imported: false,
+            raw: '{"id":9,"created_at":11,"message_type":2,"private":false}',
+          },
         ],
         envelope: { head: '{"meta":{"labels":[]},"payload":[', tail: ']}' },
         askedAt: 1000,
@@ -45,6 +57,8 @@ describe('reading', () => {
       'api-access-token': TOKEN,
       accept: 'application/json',
       'accept-encoding': 'identity',
+      'cache-control': 'no-cache',
+      'x-request-id': expect.stringMatching(/^backscroll-[\da-f-]{36}$/),
       'user-agent': 'backscroll/9.9.9',
     });
     expect(request?.rawHeaders.filter((part) => part.includes(TOKEN))).toHaveLength(1);

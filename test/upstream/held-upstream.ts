@@ -13,6 +13,7 @@ import { LATEST } from './house.ts';
 
 export const ANSWER: UpstreamAnswer = {
   kind: 'unlearnable',
+  because: 'timestamp',
   answer: { rows: [], envelope: { meta: Buffer.from('{}') } as never, askedAt: 0 },
 };
 

@@ -38,8 +38,19 @@ const REFUSALS: Readonly<Record<Exclude<Refusal, 'sign-in'>, readonly [status: n
   'no-account': [404, 'Resource could not be found'],
   suspended: [401, 'Account is suspended'],
   'not-a-member': [401, 'You are not authorized to access this account'],
+  'no-api': [403, 'API access is not enabled for this account'],
   'no-conversation': [404, 'Resource could not be found'],
   'no-access': [401, 'You are not authorized to do this action'],
+};
+
+/** What 4.16 and later say in the account's language. */
+const TRANSLATED: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  fr: {
+    'not-a-member': "Vous n'êtes pas autorisé à accéder à ce compte",
+    'no-access': "Vous n'êtes pas autorisé à effectuer cette action",
+    'no-api': "L'accès à l'API n'est pas activé pour ce compte",
+    'statement-timeout': 'La requête a pris trop de temps. Veuillez réessayer.',
+  },
 };
 
 /** The weak ETag that Rack makes of a body (contract 4). */
@@ -69,14 +80,24 @@ export function jsonAnswer(
   return { status: matched ? 304 : 200, headers, body: matched ? '' : body, fromRails: true };
 }
 
-/** Rows 1 to 8 of contract 2.2. `locale` translates only the first. */
-export function refusalAnswer(refusal: Refusal, locale: string): Answer {
+/** Rows 1 to 8 of contract 2.2. `locale` translates the first; `accountLocale`, of 4.16 and later, some of the others. */
+export function refusalAnswer(refusal: Refusal, locale: string, accountLocale = 'en'): Answer {
   const [status, body] =
     refusal === 'sign-in'
       ? [401, { errors: [SIGN_IN[locale] ?? SIGN_IN['en']] }]
-      : [REFUSALS[refusal][0], { error: REFUSALS[refusal][1] }];
+      : [REFUSALS[refusal][0], { error: TRANSLATED[accountLocale]?.[refusal] ?? REFUSALS[refusal][1] }];
+  return errorAnswer(status, body);
+}
+
+function errorAnswer(status: number, body: object): Answer {
   const headers: HeaderList = [...SECURITY, JSON_TYPE, ['cache-control', 'no-cache']];
   return { status, headers, body: JSON.stringify(body), fromRails: true };
+}
+
+/** The database gave up a statement, as 4.16 and later tell it. */
+export function statementTimeoutAnswer(accountLocale: string): Answer {
+  const error = TRANSLATED[accountLocale]?.['statement-timeout'] ?? 'The request took too long to complete. Please try again.';
+  return errorAnswer(422, { error });
 }
 
 /** Row 9 of contract 2.2: any exception. */

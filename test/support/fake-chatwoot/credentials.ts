@@ -11,6 +11,7 @@ export type Refusal =
   | 'no-account'
   | 'suspended'
   | 'not-a-member'
+  | 'no-api'
   | 'no-conversation'
   | 'no-access';
 
@@ -28,6 +29,8 @@ export interface Credentials {
 export interface Identity {
   readonly user: FakeUser;
   readonly member: FakeUser;
+  /** Whether a token speaks for it, and not a session alone. */
+  readonly byToken: boolean;
 }
 
 /** Reads the credentials from headers, query and body (contract 2.1). */
@@ -46,11 +49,11 @@ export function readCredentials(directory: Directory, headers: ReadonlyMap<strin
 
 /** Rows 1 to 3 of contract 2.2. */
 export function authenticate(directory: Directory, { token, session }: Credentials): Identity | Refusal {
-  if (token === '') return session === undefined ? 'sign-in' : { user: session.user, member: session.user };
+  if (token === '') return session === undefined ? 'sign-in' : { user: session.user, member: session.user, byToken: false };
   const owner = directory.tokenOwner(token);
   if (owner === undefined) return 'invalid-token';
   if (owner === 'bot' || owner === 'gone') return 'bot';
-  return { user: owner, member: session?.user ?? owner };
+  return { user: owner, member: session?.user ?? owner, byToken: true };
 }
 
 /** Rows 4 to 8 of contract 2.2; undefined where all pass. */
@@ -64,6 +67,7 @@ export function authorize(
   if (directory.isSuspended(accountId)) return 'suspended';
   const membership = directory.membership(identity.member, accountId);
   if (membership === undefined) return 'not-a-member';
+  if (identity.byToken && !directory.hasApi(accountId)) return 'no-api';
   if (!exists) return 'no-conversation';
   if (membership.role === 'administrator') return undefined;
   const own = directory.membership(identity.user, accountId);

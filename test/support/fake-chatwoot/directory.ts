@@ -31,6 +31,7 @@ export type TokenOwner = FakeUser | 'bot' | 'gone';
 export class Directory {
   readonly #memberships = new Map<number, Map<number, Membership>>();
   readonly #suspended = new Set<number>();
+  readonly #withoutApi = new Set<number>();
   readonly #tokens = new Map<string, TokenOwner>();
   readonly #sessions: FakeSession[] = [];
 
@@ -58,6 +59,19 @@ export class Directory {
     return this.#suspended.has(accountId);
   }
 
+  /** Takes from an account the feature `api_and_webhooks` (4.16 on): tokens read nothing of it any more. */
+  disableApi(accountId: number): void {
+    this.#withoutApi.add(accountId);
+  }
+
+  enableApi(accountId: number): void {
+    this.#withoutApi.delete(accountId);
+  }
+
+  hasApi(accountId: number): boolean {
+    return !this.#withoutApi.has(accountId);
+  }
+
   /** Gives a user a place in an account, or another one than before. Adds the account when it is new. */
   join(user: FakeUser, accountId: number, membership: Membership): void {
     this.addAccount(accountId);
@@ -72,11 +86,14 @@ export class Directory {
     return this.#memberships.get(accountId)?.get(user.id);
   }
 
-  /** The accounts of a user, as the profile lists them. */
-  accountsOf(user: FakeUser): readonly { readonly id: number; readonly role: Membership['role'] }[] {
+  /** The accounts of a user, as the profile lists them. It tells of API access since there is such a thing (4.16 on). */
+  accountsOf(
+    user: FakeUser,
+  ): readonly { readonly id: number; readonly role: Membership['role']; readonly api_and_webhooks?: boolean }[] {
     return [...this.#memberships].flatMap(([id, members]) => {
       const membership = members.get(user.id);
-      return membership === undefined ? [] : [{ id, role: membership.role }];
+      if (membership === undefined) return [];
+      return [{ id, role: membership.role, ...(this.#withoutApi.size === 0 ? {} : { api_and_webhooks: this.hasApi(id) }) }];
     });
   }
 

@@ -9,6 +9,7 @@ import {
   pumaAnswer,
   refusalAnswer,
   serverErrorAnswer,
+  statementTimeoutAnswer,
   throttledAnswer,
 } from './answer.ts';
 import { cgiHeaders } from './cgi-headers.ts';
@@ -31,6 +32,10 @@ export interface Installation {
   readonly directory: Directory;
   /** Conversations ("account/display id") that answer 500, as during a contact's deletion (contract 2.2). */
   readonly failing: ReadonlySet<string>;
+  /** Conversations whose reads are too much for the database: 422 for `latest` and `before`, 500 for the others (4.16 on). */
+  readonly tooSlow: ReadonlySet<string>;
+  /** The language of the accounts, in which 4.16 and later refuse. */
+  readonly accountLocale: string;
   readonly throttle: Throttle | undefined;
 }
 
@@ -73,7 +78,7 @@ export function answerTo(installation: Installation, request: LoggedRequest): An
 
 function messages(context: Context, target: Extract<Route, { action: 'messages' }>): Answer {
   const { headers, params, installation } = context;
-  const { table, directory, failing } = installation;
+  const { table, directory, failing, tooSlow, accountLocale } = installation;
   const credentials = readCredentials(directory, headers, params);
   const identity = authenticate(directory, credentials);
   if (typeof identity === 'string') return refusalAnswer(identity, localeOf(params));
@@ -81,9 +86,12 @@ function messages(context: Context, target: Extract<Route, { action: 'messages' 
   const isFailing = failing.has(`${accountId}/${conversationId}`);
   const exists = isFailing || table.hasConversation(accountId, conversationId);
   const refusal = authorize(directory, identity, { accountId, conversationId, exists });
-  if (refusal !== undefined) return refusalAnswer(refusal, localeOf(params));
+  if (refusal !== undefined) return refusalAnswer(refusal, localeOf(params), accountLocale);
   const asked = finderParams(params);
   if (asked === undefined || isFailing) return serverErrorAnswer();
+  if (tooSlow.has(`${accountId}/${conversationId}`)) {
+    return asked.after === undefined ? statementTimeoutAnswer(accountLocale) : serverErrorAnswer();
+  }
   if (format !== 'json') return notAcceptableAnswer(format);
   return jsonAnswer(table.body(accountId, conversationId, asked), {
     ifNoneMatch: headers.get('IF_NONE_MATCH'),
@@ -98,7 +106,9 @@ function profile({ headers, params, installation: { directory } }: Context): Ans
   if (typeof identity === 'string') return refusalAnswer(identity, localeOf(params));
   const { id, name, email, pubsubToken } = identity.user;
   const accounts = directory.accountsOf(identity.user);
-  return jsonAnswer(JSON.stringify({ id, name, email, pubsub_token: pubsubToken, accounts }), {
+  // The token itself is shown, but to users all of whose accounts are without API access.
+  const shown = accounts.some((account) => account.api_and_webhooks !== false) ? credentials.token : '';
+  return jsonAnswer(JSON.stringify({ id, name, email, access_token: shown, pubsub_token: pubsubToken, accounts }), {
     ifNoneMatch: headers.get('IF_NONE_MATCH'),
     ...sessionTraces(directory, credentials, identity.user),
   });

@@ -46,6 +46,8 @@ export class FakeChatwoot {
   readonly log = new RequestLog();
   /** Conversations ("account/display id") that answer 500. */
   readonly failing = new Set<string>();
+  /** Conversations ("account/display id") that are too much for the database. */
+  readonly tooSlow = new Set<string>();
   fault: FaultHook | undefined;
   readonly #now: () => number;
   #installation: Installation;
@@ -56,7 +58,14 @@ export class FakeChatwoot {
     this.table = options.table ?? new MessageTable();
     this.directory = options.directory ?? new Directory();
     this.#now = options.now ?? Date.now;
-    this.#installation = { table: this.table, directory: this.directory, failing: this.failing, throttle: undefined };
+    this.#installation = {
+      table: this.table,
+      directory: this.directory,
+      failing: this.failing,
+      tooSlow: this.tooSlow,
+      accountLocale: 'en',
+      throttle: undefined,
+    };
     this.limitRequests(options.requestsPerMinute);
     this.#server = createServer(
       { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 65_000, noDelay: true },
@@ -89,6 +98,11 @@ export class FakeChatwoot {
   /** Limits the requests a minute of each IP from now on, counting anew (contract 2.3); undefined lifts the limit. */
   limitRequests(perMinute: number | undefined): void {
     this.#installation = { ...this.#installation, throttle: perMinute === undefined ? undefined : new Throttle(perMinute) };
+  }
+
+  /** Has it refuse in the language of its accounts from now on, as 4.16 and later do. */
+  speak(accountLocale: string): void {
+    this.#installation = { ...this.#installation, accountLocale };
   }
 
   /** Holds the next matching request at the given point until `release`. Each hold takes one request. */
