@@ -21,7 +21,7 @@ import { ReadThrough } from './cache/read-through.ts';
 import { tokenVerifier, type TokenVerifier } from './clients/jwt.ts';
 import { LiveRegistry } from './clients/live-registry.ts';
 import { clientRegistry } from './clients/registry.ts';
-import { signingKeys } from './clients/signing-keys.ts';
+import { SigningKeys } from './clients/signing-keys.ts';
 import type { Config } from './config.ts';
 import { BackscrollError } from './errors.ts';
 import { admin } from './http/admin.ts';
@@ -33,6 +33,7 @@ import { messagesRoute } from './http/messages-route.ts';
 import { Metrics } from './http/metrics.ts';
 import { operations } from './http/operations.ts';
 import { Readiness } from './http/readiness.ts';
+import { RefusalLog } from './http/refusal-log.ts';
 import { Renderer } from './http/render.ts';
 import { createServer } from './http/server.ts';
 import { cacheObserver, protectionObserver, upstreamObserver } from './http/told.ts';
@@ -133,6 +134,11 @@ export async function buildApp({
     },
   });
   clients.watch();
+  const keys = signingKeysOf(config, now, (problem) => {
+    metrics.signingKeysFetched(problem);
+    if (problem !== null) logger.error({ problem }, 'the keys at JWKS_URL cannot be fetched');
+  });
+  const refusals = new RefusalLog();
 
   const http = createServer({
     logger,
@@ -166,7 +172,15 @@ export async function buildApp({
           retryAfter: ttl / 1000,
         }),
     });
-    const authenticate = authentication({ clients: () => clients.current, tokens: tokensOf(config, logger), addressOf });
+    const authenticate = authentication({
+      clients: () => clients.current,
+      tokens: tokensOf(config, keys),
+      addressOf,
+      onRefused(request, reason) {
+        metrics.credentialRefused(reason);
+        refusals.tell(request.log, reason, now());
+      },
+    });
     messagesRoute(served, { authenticate, readThrough, renderer });
   });
 
@@ -174,6 +188,7 @@ export async function buildApp({
   const close = async (): Promise<void> => {
     readiness.drain();
     clients.close();
+    keys?.close();
     // Whoever still waits when there is no more time is told so, while there is time to.
     const farewellMs = Math.min(FAREWELL_MS, config.shutdownTimeoutMs / 2);
     const giveUp = setTimeout(() => void readThrough.close(), config.shutdownTimeoutMs - farewellMs);
@@ -197,13 +212,14 @@ export async function buildApp({
 }
 
 /** What checks signed tokens; null where none are accepted. */
-function tokensOf(config: Config, logger: FastifyBaseLogger): TokenVerifier | null {
-  const { jwtSecrets: secrets, jwksUrl, jwtIssuer: issuer, jwtAudience: audience } = config;
-  if (secrets.length === 0 && jwksUrl === undefined) return null;
-  const onFailure = (problem: string): void => logger.error({ problem }, 'the keys at JWKS_URL cannot be fetched');
-  const keys = jwksUrl === undefined ? null : signingKeys({ url: new URL(jwksUrl), onFailure });
-  const onRefused = (reason: string): void => logger.debug({ reason }, 'a signed token was refused');
-  return tokenVerifier({ secrets, keys, issuer, audience, onRefused });
+function tokensOf(config: Config, keys: SigningKeys | null): TokenVerifier | null {
+  const { jwtSecrets: secrets, jwtIssuer: issuer, jwtAudience: audience } = config;
+  if (secrets.length === 0 && keys === null) return null;
+  return tokenVerifier({ secrets, keys: keys?.find ?? null, issuer, audience });
+}
+
+function signingKeysOf({ jwksUrl }: Config, now: () => number, onFetched: (problem: string | null) => void): SigningKeys | null {
+  return jwksUrl === undefined ? null : new SigningKeys({ url: new URL(jwksUrl), onFetched, now });
 }
 
 function namedTokens(config: Config): NamedToken[] {

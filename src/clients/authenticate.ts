@@ -3,12 +3,14 @@
 import { readerOf, type Reader } from './client.ts';
 import { credentialOf } from './credential.ts';
 import type { TokenVerifier } from './jwt.ts';
+import type { Refusal } from './refusal.ts';
 import type { ClientRegistry } from './registry.ts';
 
 /**
  * The reader that the headers (Node's `rawHeaders`) prove, or null where the answer is 401. Without any credential that is
  * the registry's anonymous reader, if it has one; a wrong credential never is anonymous. `now` is in milliseconds since 1970.
- * Only a signed token is waited for, and only where there is a verifier: without one it is a key that nobody has.
+ * `onRefused` is told why there is none. Only a signed token is waited for, and only where there is a verifier: without one it
+ * is a key that nobody has.
  */
 export function authenticate(rawHeaders: readonly string[], clients: ClientRegistry, now: number): Reader | null;
 export function authenticate(
@@ -16,27 +18,35 @@ export function authenticate(
   clients: ClientRegistry,
   now: number,
   tokens: TokenVerifier | null,
+  onRefused?: (reason: Refusal) => void,
 ): Reader | null | Promise<Reader | null>;
 export function authenticate(
   rawHeaders: readonly string[],
   clients: ClientRegistry,
   now: number,
   tokens: TokenVerifier | null = null,
+  onRefused: (reason: Refusal) => void = () => {},
 ): Reader | null | Promise<Reader | null> {
   const credential = credentialOf(rawHeaders);
   switch (credential.kind) {
     case 'none':
-      return clients.anonymous;
+      return clients.anonymous ?? refused('no-credential');
     case 'refused':
-      return null;
+      return refused('not-a-credential');
     case 'key':
-      return readerWithKey(credential.key, clients, now);
+      return readerWithKey(credential.key);
     case 'token':
-      return tokens === null ? readerWithKey(credential.token, clients, now) : tokens.verify(credential.token, now);
+      return tokens === null ? readerWithKey(credential.token) : tokens.verify(credential.token, now, onRefused);
   }
-}
 
-function readerWithKey(key: string, clients: ClientRegistry, now: number): Reader | null {
-  const client = clients.find(key, now);
-  return client === null ? null : readerOf(client);
+  function readerWithKey(key: string): Reader | null {
+    const client = clients.find(key, now);
+    if (client !== null) return readerOf(client);
+    return refused(clients.find(key, -Infinity) === null ? 'unknown-key' : 'expired-key');
+  }
+
+  function refused(reason: Refusal): null {
+    onRefused(reason);
+    return null;
+  }
 }

@@ -29,6 +29,12 @@ export function readerOfClaims(claims: unknown): Reader | null {
   return sub === '' ? { ...reader, isNameless: true } : reader;
 }
 
+/** Which claim of those that are not of the form above is wrong or missing. */
+export function wrongClaim(claims: unknown): keyof Claims {
+  const names = ['account', 'conversations', 'view', 'sub'] as const;
+  return names.find((name) => !Value.Check(Type.Pick(ClaimsSchema, [name]), claims)) ?? 'account';
+}
+
 /** The name of all readers whose token has no subject. */
 const NAMELESS = 'jwt';
 

@@ -5,10 +5,10 @@ import { KEY_LENGTH_MAX } from './key.ts';
 export type Credential =
   /** Nothing was sent. */
   | { readonly kind: 'none' }
-  /** Something was sent that cannot be a credential: two values, too long, another scheme. */
+  /** Something was sent that cannot be a credential: two values, too long for a key, another scheme. */
   | { readonly kind: 'refused' }
   | { readonly kind: 'key'; readonly key: string }
-  /** What can only be a signed token: three parts, the first of them JSON. It stands in `Authorization` alone. */
+  /** What can only be a signed token: three parts, the first of them JSON. It stands in `Authorization` alone, and may be as long as headers may. */
   | { readonly kind: 'token'; readonly token: string };
 
 const NONE: Credential = { kind: 'none' };
@@ -48,8 +48,7 @@ function bearer(authorizations: readonly string[]): Credential {
   if (scheme.toLowerCase() !== 'bearer') return REFUSED;
   const key = value.slice(scheme.length).trim();
   if (key === '') return NONE;
-  const credential = onlyKey([key]);
-  return credential.kind === 'key' && SIGNED_TOKEN.test(key) ? { kind: 'token', token: key } : credential;
+  return SIGNED_TOKEN.test(key) ? { kind: 'token', token: key } : onlyKey([key]);
 }
 
 function onlyKey(values: readonly string[]): Credential {

@@ -4,9 +4,10 @@
 // header chooses between them and never what is done with a key, so a public key cannot pass for a secret.
 
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { decodeProtectedHeader, errors, jwtVerify, type JWTVerifyOptions, type RemoteJWKSet } from 'jose';
-import { readerOfClaims } from './claims.ts';
+import { decodeProtectedHeader, errors, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose';
+import { readerOfClaims, wrongClaim } from './claims.ts';
 import type { Reader } from './client.ts';
+import { refusalOf, type Refusal } from './refusal.ts';
 import { SigningKeysUnavailable } from './signing-keys.ts';
 
 export const SECRET_ALGORITHM = 'HS256';
@@ -16,23 +17,22 @@ const CLOCK_TOLERANCE_S = 5;
 export interface JwtOptions {
   /** The first is the current one; the others are still accepted. */
   readonly secrets: readonly string[];
-  readonly keys: RemoteJWKSet | null;
+  /** Finds the public key that a token names; null where none is accepted. */
+  readonly keys: JWTVerifyGetKey | null;
   /** Required of tokens where it is set. */
   readonly issuer: string | undefined;
   readonly audience: string | undefined;
-  /** Told in a fixed word why a token was refused; callers are not told. */
-  readonly onRefused?: (reason: string) => void;
 }
 
 export interface TokenVerifier {
   /**
-   * The reader that the token proves at `now` (milliseconds since 1970), or null.
+   * The reader that the token proves at `now` (milliseconds since 1970), or null: `onRefused` is told why.
    * @throws SigningKeysUnavailable where the keys to check it with cannot be fetched.
    */
-  verify(token: string, now: number): Promise<Reader | null>;
+  verify(token: string, now: number, onRefused?: (reason: Refusal) => void): Promise<Reader | null>;
 }
 
-export function tokenVerifier({ secrets, keys, issuer, audience, onRefused = () => {} }: JwtOptions): TokenVerifier {
+export function tokenVerifier({ secrets, keys, issuer, audience }: JwtOptions): TokenVerifier {
   const secretKeys = secrets.map((secret) => createSecretKey(secret, 'utf8'));
   const rules = (algorithms: string[], now: number): JWTVerifyOptions => ({
     algorithms,
@@ -49,6 +49,7 @@ export function tokenVerifier({ secrets, keys, issuer, audience, onRefused = () 
       if (keys === null) throw new errors.JOSEAlgNotAllowed();
       return (await jwtVerify(token, keys, rules(KEY_ALGORITHMS, now))).payload;
     }
+    if (secretKeys.length === 0) throw new errors.JOSEAlgNotAllowed();
     // The right one is looked for without the library, which takes a hundred microseconds to refuse one. It judges the rest.
     const secret = secretKeys.find((candidate) => isSignedWith(candidate, token));
     if (secret === undefined) throw new errors.JWSSignatureVerificationFailed();
@@ -56,15 +57,16 @@ export function tokenVerifier({ secrets, keys, issuer, audience, onRefused = () 
   }
 
   return {
-    async verify(token, now) {
+    async verify(token, now, onRefused = () => {}) {
       try {
-        const reader = readerOfClaims(await claimsOf(token, now));
-        if (reader === null) onRefused('claims');
+        const claims = await claimsOf(token, now);
+        const reader = readerOfClaims(claims);
+        if (reader === null) onRefused(`${wrongClaim(claims)}-claim`);
         return reader;
       } catch (error) {
         if (error instanceof SigningKeysUnavailable) throw error;
         // Also what the library throws where a token is no token: nothing that a caller sends is a fault of ours.
-        onRefused(error instanceof errors.JOSEError ? error.code : 'malformed');
+        onRefused(refusalOf(error));
         return null;
       }
     },

@@ -1,14 +1,21 @@
-// The public keys at JWKS_URL: fetched when first needed, kept, and fetched again when a token names one that is not known.
+// The public keys at JWKS_URL. A token whose key is known never waits for them: they are renewed behind, and kept while the
+// key server fails. One that names an unknown key has them fetched, seldom, and waits for that a short time.
 
-import { createRemoteJWKSet, customFetch, type RemoteJWKSet } from 'jose';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 
 /** Keys are fetched anew after so long, so that a key that was taken away dies. */
-const MAX_AGE_MS = 10 * 60_000;
+const RENEW_MS = 10 * 60_000;
+const RENEW_CHECK_MS = 60_000;
+/** While they cannot be, the old ones are good for so long and no longer. */
+const KEEP_MS = 24 * 60 * 60_000;
 /** A token may name any key: an unknown one causes no more than one fetch in this time. */
 const COOLDOWN_MS = 30_000;
-/** After a fetch that failed, the next one waits so long. */
+/** The same while there is no key at all. */
 const RETRY_MS = 5_000;
-const TIMEOUT_MS = 5_000;
+const FETCH_TIMEOUT_MS = 5_000;
+/** A caller waits for a fetch until so long after its beginning. */
+const WAIT_MS = 2_000;
 const BODY_BYTES_MAX = 1024 * 1024;
 
 /** The keys could not be fetched. That says nothing about any token. */
@@ -16,31 +23,104 @@ export class SigningKeysUnavailable extends Error {}
 
 export interface SigningKeysOptions {
   readonly url: URL;
-  /** Told once for each fetch that fails, in words without the address. */
-  readonly onFailure: (problem: string) => void;
+  /** Told of each fetch: null, or what was wrong, in words without the address. */
+  readonly onFetched: (problem: string | null) => void;
+  /** A clock in milliseconds that never steps. */
+  readonly now: () => number;
 }
 
-export function signingKeys({ url, onFailure }: SigningKeysOptions): RemoteJWKSet {
-  let failedAt = -Infinity;
-  return createRemoteJWKSet(url, {
-    cacheMaxAge: MAX_AGE_MS,
-    cooldownDuration: COOLDOWN_MS,
-    timeoutDuration: TIMEOUT_MS,
-    [customFetch]: async (target, options) => {
-      if (performance.now() - failedAt < RETRY_MS) throw new SigningKeysUnavailable();
-      try {
-        const response = await fetch(target, options);
-        if (response.status !== 200) throw new Error(`it answered with status ${response.status}`);
-        const text = await limitedText(response);
-        if (!isKeySet(text)) throw new Error('it did not answer with a key set');
-        return new Response(text);
-      } catch (error) {
-        failedAt = performance.now();
-        onFailure(problemOf(error));
-        throw new SigningKeysUnavailable();
-      }
-    },
-  });
+interface KeySet {
+  readonly find: JWTVerifyGetKey;
+  readonly size: number;
+  readonly fetchedAt: number;
+}
+
+export class SigningKeys {
+  readonly #options: SigningKeysOptions;
+  readonly #closing = new AbortController();
+  readonly #renewal: NodeJS.Timeout;
+  #set: KeySet | null = null;
+  /** Until the fetch under way is over, or no caller waits for it any more: whether it brought keys. */
+  #fetching: Promise<boolean> | undefined;
+  #hasFailed = false;
+  #nextFetchAt = -Infinity;
+
+  constructor(options: SigningKeysOptions) {
+    this.#options = options;
+    // Else a key that was taken away would be good for the first token after a quiet time.
+    this.#renewal = setInterval(() => this.#renewWhenDue(), RENEW_CHECK_MS).unref();
+  }
+
+  /**
+   * The key that a token's header names, as `jwtVerify` asks for it.
+   * @throws JWKSNoMatchingKey where there is none, SigningKeysUnavailable where nobody can say
+   */
+  readonly find: JWTVerifyGetKey = async (header, token) => {
+    this.#renewWhenDue();
+    const known = await foundIn(this.#kept(), header, token);
+    if (known !== null) return known;
+    const areCurrent = await this.#current();
+    const fetched = await foundIn(this.#kept(), header, token);
+    if (fetched !== null) return fetched;
+    throw areCurrent ? new errors.JWKSNoMatchingKey() : new SigningKeysUnavailable();
+  };
+
+  /** Fetches the keys now. @returns how many there are @throws SigningKeysUnavailable */
+  async fetch(): Promise<number> {
+    if (!(await this.#fetch()) || this.#set === null) throw new SigningKeysUnavailable();
+    return this.#set.size;
+  }
+
+  close(): void {
+    clearInterval(this.#renewal);
+    this.#closing.abort();
+  }
+
+  #kept(): KeySet | null {
+    if (this.#set !== null && this.#options.now() - this.#set.fetchedAt >= KEEP_MS) this.#set = null;
+    return this.#set;
+  }
+
+  #renewWhenDue(): void {
+    const set = this.#kept();
+    if (set !== null && this.#options.now() - set.fetchedAt >= RENEW_MS) void this.#current();
+  }
+
+  /** Whether the keys are as the key server has them now; they are fetched where that was not done just before. */
+  #current(): Promise<boolean> {
+    if (this.#fetching !== undefined) return this.#fetching;
+    if (this.#options.now() < this.#nextFetchAt) return Promise.resolve(!this.#hasFailed);
+    const fetched = this.#fetch().finally(() => (this.#fetching = undefined));
+    this.#fetching = Promise.race([fetched, sleep(WAIT_MS, false, { ref: false })]);
+    return this.#fetching;
+  }
+
+  /** Resolves to whether it brought keys; never rejects. */
+  async #fetch(): Promise<boolean> {
+    const { url, onFetched, now } = this.#options;
+    try {
+      const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(FETCH_TIMEOUT_MS)]);
+      const response = await fetch(url, { redirect: 'manual', headers: { accept: 'application/json' }, signal });
+      if (response.status !== 200) throw new Error(`it answered with status ${response.status}`);
+      this.#set = { ...keySetOf(await limitedText(response)), fetchedAt: now() };
+      this.#hasFailed = false;
+      onFetched(null);
+    } catch (error) {
+      this.#hasFailed = true;
+      if (!this.#closing.signal.aborted) onFetched(problemOf(error));
+    }
+    this.#nextFetchAt = now() + (this.#set === null ? RETRY_MS : COOLDOWN_MS);
+    return !this.#hasFailed;
+  }
+}
+
+async function foundIn(set: KeySet | null, ...[header, token]: Parameters<JWTVerifyGetKey>) {
+  try {
+    return set === null ? null : await set.find(header, token);
+  } catch (error) {
+    if (error instanceof errors.JWKSNoMatchingKey) return null;
+    throw error;
+  }
 }
 
 /** The body, as long as it is not too long. @throws where it is */
@@ -57,17 +137,13 @@ async function limitedText(response: Response): Promise<string> {
   return Buffer.concat(chunks, bytes).toString();
 }
 
-function isKeySet(text: string): boolean {
+function keySetOf(text: string): { find: JWTVerifyGetKey; size: number } {
   try {
-    const json: unknown = JSON.parse(text);
-    return isObject(json) && Array.isArray(json['keys']) && json['keys'].every(isObject);
+    const json: JSONWebKeySet = JSON.parse(text);
+    return { find: createLocalJWKSet(json), size: json.keys.length };
   } catch {
-    return false;
+    throw new Error('it did not answer with a key set');
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Our own words, or the system's word for why the connection failed. Its whole message would show the address. */

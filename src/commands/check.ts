@@ -1,7 +1,7 @@
 // `backscroll check`: whether it would work. Everything that is wrong with the settings and the clients file at once; if
 // nothing is, what Chatwoot says to this server. Changes nothing, shows no secret, ends within a minute or so.
 
-import { signingKeys } from '../clients/signing-keys.ts';
+import { SigningKeys } from '../clients/signing-keys.ts';
 import { ConfigError, loadConfig, type Config } from '../config.ts';
 import { askChatwoot, type Finding, type NamedToken } from './ask-chatwoot.ts';
 import type { Terminal } from './terminal.ts';
@@ -66,14 +66,11 @@ function proxyFindings(trustProxy: Config['trustProxy']): Finding[] {
 }
 
 async function keysFinding(url: URL): Promise<Finding> {
-  let problem = 'it did not answer with a key set';
-  const keys = signingKeys({ url, onFailure: (text) => (problem = text) });
-  try {
-    await keys.reload();
-  } catch {
-    return { kind: 'problem', text: `JWKS_URL: ${problem}` };
-  }
-  const count = keys.jwks()?.keys.length ?? 0;
+  let problem: string | null = null;
+  const keys = new SigningKeys({ url, onFetched: (text) => (problem = text), now: () => performance.now() });
+  const count = await keys.fetch().catch(() => null);
+  keys.close();
+  if (count === null) return { kind: 'problem', text: `JWKS_URL: ${problem}` };
   return count === 0
     ? { kind: 'problem', text: 'JWKS_URL: the key set is empty' }
     : { kind: 'ok', text: `JWKS_URL: ${count} ${count === 1 ? 'key' : 'keys'}` };

@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify';
 import { authenticate } from '../clients/authenticate.ts';
 import type { Reader } from '../clients/client.ts';
 import type { TokenVerifier } from '../clients/jwt.ts';
+import type { Refusal } from '../clients/refusal.ts';
 import type { ClientRegistry } from '../clients/registry.ts';
 import { SigningKeysUnavailable } from '../clients/signing-keys.ts';
 import { BackscrollError, unauthenticated } from '../errors.ts';
@@ -22,6 +23,8 @@ export interface AuthenticationOptions {
   readonly tokens: TokenVerifier | null;
   /** The address that failures are counted by. */
   readonly addressOf: (request: FastifyRequest) => string;
+  /** Told why a credential was refused; its caller is not. */
+  readonly onRefused?: (request: FastifyRequest, reason: Refusal) => void;
 }
 
 /**
@@ -32,11 +35,12 @@ export function authentication({
   clients,
   tokens,
   addressOf,
+  onRefused = () => {},
 }: AuthenticationOptions): (request: FastifyRequest) => Promise<void> {
   const limit = new UnauthenticatedLimit();
   return async (request) => {
     const now = Date.now();
-    const found = authenticate(request.raw.rawHeaders, clients(), now, tokens);
+    const found = authenticate(request.raw.rawHeaders, clients(), now, tokens, (reason) => onRefused(request, reason));
     const reader = found instanceof Promise ? await found.catch(failedToVerify) : found;
     if (reader === null) {
       const address = addressOf(request);

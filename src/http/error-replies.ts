@@ -4,6 +4,9 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BackscrollError, type ErrorCode } from '../errors.ts';
 
+/** What all headers of a request may have together: a signed token that names 1,000 conversations has up to 24 kB. */
+export const HEADERS_BYTES_MAX = 32 * 1024;
+
 export interface ErrorReply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -42,7 +45,7 @@ export function refuseConnection(error: Error & { code?: string }, socket: Socke
   const sentence = isMethod
     ? 'Only GET and HEAD are served'
     : isLarge
-      ? 'The request headers are too large'
+      ? `The request headers have more than ${HEADERS_BYTES_MAX} bytes; send fewer of them, or a token that names fewer conversations`
       : 'The request is not valid HTTP';
   const body = JSON.stringify({ error: sentence, code: isMethod ? 'not_served' : 'invalid_parameter' });
   socket.end(

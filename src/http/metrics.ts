@@ -5,6 +5,7 @@ import type { CacheObserver, ReadReason, ShadowDifference } from '../cache/obser
 import { READ_REASONS } from '../cache/observer.ts';
 import type { Outcome } from '../cache/outcome.ts';
 import { OUTCOMES } from '../cache/outcome.ts';
+import { REFUSALS, type Refusal } from '../clients/refusal.ts';
 import type { ProtectionEvent } from '../upstream/protected-upstream.ts';
 import type { LearnOutcome } from '../timeline/learn.ts';
 import type { Refutation } from '../timeline/sequence.ts';
@@ -36,6 +37,8 @@ export class Metrics implements CacheObserver {
   readonly #protection: Counter<'event'>;
   readonly #breakerOpen: Gauge;
   readonly #clientsFileFailures: Gauge;
+  readonly #credentialsRefused: Counter<'reason'>;
+  readonly #signingKeyFetches: Counter<'outcome'>;
 
   constructor(size: () => CacheSize) {
     const registers = [this.registry];
@@ -129,6 +132,19 @@ export class Metrics implements CacheObserver {
       help: 'Reads of CLIENTS_FILE in a row that failed',
       registers,
     });
+    this.#credentialsRefused = new Counter({
+      name: 'backscroll_credentials_refused_total',
+      help: 'Requests whose credential was refused by reason, no-credential for none',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.#signingKeyFetches = new Counter({
+      name: 'backscroll_signing_key_fetches_total',
+      help: 'Fetches of the keys at JWKS_URL by whether they brought any: fetched, failed',
+      labelNames: ['outcome'],
+      registers,
+    });
+    for (const reason of REFUSALS) this.#credentialsRefused.inc({ reason }, 0);
     gauge('backscroll_cache_bytes', 'Bytes that cached messages hold', () => size().bytes, registers);
     gauge('backscroll_cache_conversations', 'Conversations of which something is known', () => size().conversations, registers);
     gauge('backscroll_in_flight_reads', 'Reads under way or waiting', () => size().inFlight, registers);
@@ -182,6 +198,15 @@ export class Metrics implements CacheObserver {
     this.#protection.inc({ event: detail });
     if (event.kind === 'opened') this.#breakerOpen.set(1);
     if (event.kind === 'closed') this.#breakerOpen.set(0);
+  }
+
+  credentialRefused(reason: Refusal): void {
+    this.#credentialsRefused.inc({ reason });
+  }
+
+  /** One fetch of the keys at JWKS_URL; `problem` is null where it brought them. */
+  signingKeysFetched(problem: string | null): void {
+    this.#signingKeyFetches.inc({ outcome: problem === null ? 'fetched' : 'failed' });
   }
 
   /** How many reads of the clients file in a row have failed. */

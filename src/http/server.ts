@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { BackscrollError } from '../errors.ts';
 import { trustOf } from './caller-address.ts';
-import { errorReply, refuseConnection, writeError } from './error-replies.ts';
+import { errorReply, HEADERS_BYTES_MAX, refuseConnection, writeError } from './error-replies.ts';
 import { notServed, refuseOther } from './messages-route.ts';
 import type { Metrics } from './metrics.ts';
 import { noticeProxies } from './untrusted-proxy.ts';
@@ -27,7 +27,10 @@ export function createServer({ logger, trustProxy, metrics, onCredentialsRefused
     genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? randomUUID(),
     clientErrorHandler: refuseConnection,
     frameworkErrors: (_error, request, reply) => writeError(reply.raw, notServed(request.raw.url ?? '')), // A path that cannot be decoded.
-    http: { requireHostHeader: false }, // Node's own refusal has no body.
+    http: {
+      maxHeaderSize: HEADERS_BYTES_MAX,
+      requireHostHeader: false, // Node's own refusal has no body.
+    },
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     forceCloseConnections: 'idle',
     return503OnClosing: false, // The answer is ours to give, in the shape of all others.

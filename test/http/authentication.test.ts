@@ -84,6 +84,9 @@ test('rotation: two keys live side by side; the old one dies at its notAfter, wi
   vi.setSystemTime(Date.parse('2027-02-01T00:00:00Z'));
   expect([await statusOf(backscroll, OLD), await statusOf(backscroll, NEW)]).toEqual([401, 200]);
   expect(readsOf(chatwoot)).toHaveLength(reads);
+  expect(await statusOf(backscroll, OTHER)).toBe(401);
+  const reasons = backscroll.logs.map((line) => JSON.parse(line) as { reason?: string }).flatMap(({ reason }) => reason ?? []);
+  expect(reasons).toEqual(['expired-key', 'unknown-key']);
 });
 
 describe('strangers', () => {

@@ -5,6 +5,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { exportJWK, exportSPKI, SignJWT, type JWTPayload } from 'jose';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { RefusalLog } from '../../src/http/refusal-log.ts';
 import { KEY, messagesOf, readsOf, startHouse, type Backscroll, type Received } from '../support/backscroll.ts';
 
 const SECRET = 'first-secret-of-the-tests-0123456789';
@@ -145,7 +146,6 @@ test('every bad token gets the 401 of no token at all, and Chatwoot is not asked
     'a payload that is no JSON': forge({ alg: 'HS256' }, 'planted', SECRET),
     'a payload that is a list': forge({ alg: 'HS256' }, [claims], SECRET),
     'a header that is no JSON': `eyJ.${payload}.${signature}`,
-    'too many bytes': await sign({ pad: 'x'.repeat(4000) }),
     'no account': await sign({ account: undefined }),
     'an account that is a text': await sign({ account: '1' }),
     'account 0': await sign({ account: 0 }),
@@ -169,14 +169,99 @@ test('every bad token gets the 401 of no token at all, and Chatwoot is not asked
   expect(await statusOf(backscroll, good)).toBe(200);
 });
 
-test('an oversized token is refused before anything is computed', async () => {
-  const { backscroll } = await startHouse({ env });
-  const verify = vi.spyOn(crypto.subtle, 'verify');
-  onTestFinished(() => verify.mockRestore());
-  expect(await statusOf(backscroll, await sign({ pad: 'x'.repeat(4000) }))).toBe(401);
-  expect(verify).not.toHaveBeenCalled();
-  expect(await statusOf(backscroll, await sign())).toBe(200);
-  expect(verify).toHaveBeenCalledOnce();
+describe('a long token', () => {
+  const HEADERS_BYTES_MAX = 32 * 1024;
+  const ids = (first: number): number[] => Array.from({ length: 1000 }, (_, index) => first - index);
+
+  test.each([
+    ['of ten digits', 9_999_999_999, 14_000],
+    ['as long as numbers get', Number.MAX_SAFE_INTEGER, 22_000],
+  ])('may name 1,000 conversations by ids %s', async (_what, first, length) => {
+    const { backscroll } = await startHouse({
+      env: { ...env, JWT_ISSUER: 'https://login.example/', JWT_AUDIENCE: 'backscroll' },
+    });
+    const claims = { iss: 'https://login.example/', aud: 'backscroll', sub: 'x'.repeat(128), iat: seconds() };
+    const token = await sign({ ...claims, conversations: [...ids(first).slice(0, 999), 2] });
+    expect(token.length).toBeGreaterThan(length);
+    expect(await statusOf(backscroll, token)).toBe(200);
+    expect(await statusOf(backscroll, token, messagesOf(3))).toBe(404);
+    // There it is a key that nobody has, and no reason to break the connection.
+    const asKey = await backscroll.send({ target: messagesOf(2), headers: [['api_access_token', token]] });
+    expect([asKey.status, asKey.code]).toEqual([401, 'unauthenticated']);
+  });
+
+  test('may fill the headers that a request may have; a longer one is told what to do, and nothing is computed', async () => {
+    const { backscroll } = await startHouse({ env });
+    const verify = vi.spyOn(crypto.subtle, 'verify');
+    onTestFinished(() => verify.mockRestore());
+    const tokenOf = async (length: number) => {
+      const short = await sign({ pad: '' });
+      return sign({ pad: 'x'.repeat(Math.floor(((length - short.length) * 3) / 4)) });
+    };
+    expect(await statusOf(backscroll, await tokenOf(HEADERS_BYTES_MAX - 200))).toBe(200);
+    expect(verify).toHaveBeenCalledOnce();
+    for (const length of [HEADERS_BYTES_MAX, 10 * HEADERS_BYTES_MAX]) {
+      const refused = await ask(backscroll, await tokenOf(length));
+      expect([refused.status, refused.json()]).toEqual([
+        431,
+        { error: expect.stringMatching(/more than 32768 bytes.*token that names fewer/), code: 'invalid_parameter' },
+      ]);
+    }
+    expect(verify).toHaveBeenCalledOnce();
+    expect(await statusOf(backscroll, await sign())).toBe(200);
+  });
+});
+
+describe('why a token or key was refused', () => {
+  const reasonsIn = (backscroll: Backscroll): unknown[] =>
+    backscroll.logs
+      .map((line) => JSON.parse(line) as { level: number; msg: string; reason?: string })
+      .filter(({ msg, level }) => msg === 'a credential was refused' && level === 30)
+      .map(({ reason }) => reason);
+
+  test('is in the log and counted, never in the answer, and never with the token', async () => {
+    const { backscroll } = await startHouse({ env: { ...env, JWT_ISSUER: 'https://login.example', JWT_AUDIENCE: 'backscroll' } });
+    const right = { iss: 'https://login.example', aud: 'backscroll' };
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const refused: [string, string][] = [
+      ['expired', await sign({ ...right, exp: seconds() - 60 })],
+      ['not-yet-valid', await sign({ ...right, nbf: seconds() + 60 })],
+      ['issuer', await sign({ ...right, iss: 'https://planted.example' })],
+      ['issuer', await sign({ aud: 'backscroll' })],
+      ['audience', await sign({ ...right, aud: 'planted' })],
+      ['expiry-claim', await sign({ ...right, exp: undefined as unknown as number })],
+      ['account-claim', await sign({ ...right, account: undefined })],
+      ['conversations-claim', await sign({ ...right, conversations: undefined })],
+      ['view-claim', await sign({ ...right, view: 'planted' })],
+      ['sub-claim', await sign({ ...right, sub: 'x'.repeat(129) })],
+      ['signature', await sign(right, 'another-secret-of-the-tests-012345678')],
+      ['algorithm', await new SignJWT({ ...CLAIMS, ...right }).setProtectedHeader({ alg: 'RS256' }).sign(privateKey)],
+      ['malformed-token', forge({ alg: 'HS256' }, 'planted', SECRET)],
+      ['unknown-key', 'planted-key-of-nobody'],
+      ['not-a-credential', 'x'.repeat(5000)],
+    ];
+    const none = await backscroll.send({ target: messagesOf(2) });
+    for (const [, token] of refused) expect((await ask(backscroll, token)).body).toEqual(none.body);
+    expect(reasonsIn(backscroll)).toEqual(['no-credential', ...refused.map(([reason]) => reason)]);
+    expect(await backscroll.metrics()).toContain('backscroll_credentials_refused_total{reason="issuer"} 2\n');
+    const logs = backscroll.logs.join('');
+    for (const [, token] of refused) expect(logs).not.toContain(token.split('.')[1] ?? token);
+    expect(logs).not.toContain('planted');
+  });
+
+  test('is told in five lines a minute for each reason, the next of which counts what was dropped', () => {
+    const refusals = new RefusalLog();
+    const lines: object[] = [];
+    const log = { info: (details: object) => void lines.push(details) };
+    for (let n = 0; n < 100; n++) refusals.tell(log, 'unknown-key', 1000 + n);
+    refusals.tell(log, 'expired', 1100);
+    expect(lines).toEqual([...Array.from({ length: 5 }, () => ({ reason: 'unknown-key' })), { reason: 'expired' }]);
+    refusals.tell(log, 'unknown-key', 60_999);
+    expect(lines).toHaveLength(6);
+    refusals.tell(log, 'unknown-key', 61_000);
+    refusals.tell(log, 'unknown-key', 61_001);
+    expect(lines.slice(6)).toEqual([{ reason: 'unknown-key', dropped: 96 }, { reason: 'unknown-key' }]);
+  });
 });
 
 test('past the limit of failures at its address, a good token passes, seen before or not; a bad one gets 429', async () => {
@@ -250,9 +335,10 @@ describe('JWKS_URL', () => {
 
   /** A key set on a real socket; what it answers can be changed. */
   async function startKeySet(signers: readonly Signer[]) {
-    const set = { signers, status: 200, body: undefined as string | undefined, requests: 0 };
+    const set = { signers, status: 200, body: undefined as string | undefined, hangs: false, requests: 0 };
     const server = createServer((_request, response) => {
       set.requests++;
+      if (set.hangs) return;
       void Promise.all(set.signers.map(async ({ kid, publicKey }) => ({ ...(await exportJWK(publicKey)), kid }))).then((keys) =>
         response.writeHead(set.status, { location: '/elsewhere' }).end(set.body ?? JSON.stringify({ keys })),
       );
@@ -310,27 +396,91 @@ describe('JWKS_URL', () => {
   });
 
   test('a new key is fetched when a token names it, an unknown one no more than twice a minute', async () => {
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse('2027-01-01T00:00:00Z') });
-    onTestFinished(() => void vi.useRealTimers());
     const [old, next] = [rsa('old'), rsa('next')];
     const { set, env: keys } = await startKeySet([old]);
-    const { backscroll } = await startHouse({ env: keys });
+    const { backscroll, clock } = await startHouse({ env: keys });
     expect(await statusOf(backscroll, await signWith(old))).toBe(200);
     set.signers = [old, next];
     expect(await statusOf(backscroll, await signWith(next))).toBe(401);
+    expect(backscroll.logs.filter((line) => line.includes('"unknown-signing-key"'))).toHaveLength(1);
     expect(set.requests).toBe(1);
-    vi.setSystemTime(Date.parse('2027-01-01T00:00:31Z'));
+    clock.advance(31_000);
     expect(await statusOf(backscroll, await signWith(next))).toBe(200);
     expect(await statusOf(backscroll, await signWith(old))).toBe(200);
     expect(set.requests).toBe(2);
 
-    // Taken away, it dies with the kept keys.
+    // Taken away, it dies when the keys are renewed behind the next token.
     set.signers = [next];
+    clock.advance(599_000);
     expect(await statusOf(backscroll, await signWith(old))).toBe(200);
-    vi.setSystemTime(Date.parse('2027-01-01T00:11:00Z'));
-    expect([await statusOf(backscroll, await signWith(old)), await statusOf(backscroll, await signWith(next))]).toEqual([
-      401, 200,
-    ]);
+    expect(set.requests).toBe(2);
+    clock.advance(1_000);
+    await vi.waitFor(async () => expect(await statusOf(backscroll, await signWith(old))).toBe(401));
+    expect(await statusOf(backscroll, await signWith(next))).toBe(200);
+    expect(set.requests).toBe(3);
+  });
+
+  test('keys are renewed in quiet times too, so that one that was taken away is good for nobody after them', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const [old, next] = [rsa('old'), rsa('next')];
+    const { set, env: keys } = await startKeySet([old]);
+    const { backscroll, clock } = await startHouse({ env: keys });
+    expect(await statusOf(backscroll, await signWith(old))).toBe(200);
+    set.signers = [next];
+    clock.advance(600_000);
+    vi.advanceTimersByTime(60_000);
+    await vi.waitFor(async () =>
+      expect(await backscroll.metrics()).toContain('backscroll_signing_key_fetches_total{outcome="fetched"} 2'),
+    );
+    expect(await statusOf(backscroll, await signWith(old))).toBe(401);
+    expect(set.requests).toBe(2);
+  });
+
+  test('a key server that is down costs known keys nothing for a day; then nobody knows', async () => {
+    const [known, next] = [rsa('known'), rsa('next')];
+    const { set, env: keys } = await startKeySet([known]);
+    const { backscroll, clock } = await startHouse({ env: keys });
+    const token = await signWith(known);
+    expect(await statusOf(backscroll, token)).toBe(200);
+    set.status = 500;
+    for (const minutes of [11, 60, 12 * 60]) {
+      clock.advance(minutes * 60_000);
+      expect(await statusOf(backscroll, token)).toBe(200);
+      const unknown = await ask(backscroll, await signWith(next));
+      expect([unknown.status, unknown.code]).toEqual([503, 'keys_unavailable']);
+    }
+    expect(set.requests).toBe(4);
+    expect(await backscroll.metrics()).toContain('backscroll_signing_key_fetches_total{outcome="failed"} 3');
+    clock.advance(11 * 3_600_000);
+    expect(await statusOf(backscroll, token)).toBe(503);
+    set.status = 200;
+    clock.advance(5_000);
+    expect(await statusOf(backscroll, token)).toBe(200);
+  });
+
+  test('a key server that hangs keeps nobody with a known key, and others for two seconds, once', async () => {
+    const [known, next] = [rsa('known'), rsa('next')];
+    const { set, env: keys } = await startKeySet([known]);
+    const { backscroll, clock } = await startHouse({ env: keys });
+    const [token, unknown] = [await signWith(known), await signWith(next)];
+    expect(await statusOf(backscroll, token)).toBe(200);
+    set.hangs = true;
+    clock.advance(11 * 60_000);
+    const msOf = async (of: string, status: number): Promise<number> => {
+      const askedAt = performance.now();
+      expect(await statusOf(backscroll, of)).toBe(status);
+      return performance.now() - askedAt;
+    };
+    let isAnswered = false;
+    const first = msOf(unknown, 503).finally(() => (isAnswered = true));
+    await vi.waitFor(() => expect(set.requests).toBe(2));
+    await msOf(token, 200);
+    expect(isAnswered).toBe(false);
+    expect(await first).toBeLessThan(4_000);
+    // The fetch is still under way, and nobody waits for it any more.
+    expect(await msOf(unknown, 503)).toBeLessThan(1_000);
+    expect(set.requests).toBe(2);
   });
 
   test.each([
