@@ -15,7 +15,6 @@
 //   └───────────────────────────────────────────┘
 
 import rateLimit from '@fastify/rate-limit';
-import underPressure from '@fastify/under-pressure';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { ReadThrough } from './cache/read-through.ts';
 import { tokenVerifier, type TokenVerifier } from './clients/jwt.ts';
@@ -28,7 +27,10 @@ import { admin } from './http/admin.ts';
 import { authentication, limitKey } from './http/authentication.ts';
 import { callerAddress } from './http/caller-address.ts';
 import { allowOrigins } from './http/cors.ts';
+import { Connections } from './http/connections.ts';
 import { Draining } from './http/draining.ts';
+import { registerEdgeMetrics } from './http/edge-metrics.ts';
+import { EventLoop } from './http/event-loop.ts';
 import { messagesRoute } from './http/messages-route.ts';
 import { Metrics } from './http/metrics.ts';
 import { operations } from './http/operations.ts';
@@ -37,6 +39,7 @@ import { RefusalLog } from './http/refusal-log.ts';
 import { Renderer } from './http/render.ts';
 import { createServer } from './http/server.ts';
 import { cacheObserver, protectionObserver, upstreamObserver } from './http/told.ts';
+import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounterStore } from './http/window-counters.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
@@ -62,10 +65,14 @@ export interface AppOptions {
   readonly now?: () => number;
   /** Event-loop delay past which new requests are refused, ms; 0 for no limit. */
   readonly eventLoopDelayMaxMs?: number;
+  /** Log lines that could not be written so far. */
+  readonly logLinesDropped?: () => number;
 }
 
 /** Of SHUTDOWN_TIMEOUT, the time for last answers; half of one that is short. */
 const FAREWELL_MS = 1000;
+/** Once told to end, callers that take nothing for so long are not waited for; a quarter of a SHUTDOWN_TIMEOUT that is shorter. */
+const LAST_UNREAD_TIMEOUT_MS = 1000;
 /** A caller waits no longer than this many times UPSTREAM_TIMEOUT, whatever has to be read for it. */
 const ANSWER_TIMES = 1.5;
 
@@ -85,6 +92,7 @@ export async function buildApp({
   logger,
   now = steadyNow,
   eventLoopDelayMaxMs = EVENT_LOOP_DELAY_MAX_MS,
+  logLinesDropped = () => 0,
 }: AppOptions): Promise<App> {
   const metrics: Metrics = new Metrics(() => ({ ...readThrough.size, bytes: readThrough.size.bytes + renderer.bytes }));
   const chatwoot = createChatwoot({
@@ -140,26 +148,33 @@ export async function buildApp({
   });
   const refusals = new RefusalLog();
 
+  const addressOf = callerAddress(config.ipv6PrefixBits);
+  const unread = new UnreadAnswers({
+    bytesMax: config.unreadMemoryBytes,
+    timeoutMs: config.unreadTimeoutMs,
+    clientOf: limitKey(addressOf),
+  });
   const http = createServer({
     logger,
     trustProxy: config.trustProxy,
     metrics,
+    responses: unread.responses,
     onCredentialsRefused: () => readiness.suspect(),
   });
-  const addressOf = callerAddress(config.ipv6PrefixBits);
   await allowOrigins(http, config.corsOrigins);
   const draining = new Draining(http);
+  const connections = new Connections(http.server, { upstreamConnections: config.upstreamConnections, log: logger });
+  registerEdgeMetrics(metrics.registry, { connections, unread, logLinesDropped });
+  const eventLoop = new EventLoop(eventLoopDelayMaxMs);
   operations(http, { metrics, readiness });
   if (config.adminKeys.length > 0) {
     const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
     admin(http, { admins, addressOf, purge: (extent) => readThrough.purge(extent) });
   }
   await http.register(async (served) => {
-    await served.register(underPressure, {
-      maxEventLoopDelay: eventLoopDelayMaxMs,
-      pressureHandler() {
-        throw new BackscrollError('overloaded', 'Too much is asked of this server just now; try again', { retryAfter: 2 });
-      },
+    served.addHook('onRequest', (_request, _reply, done) => {
+      if (!eventLoop.isLate) return done();
+      done(new BackscrollError('overloaded', 'Too much is asked of this server just now; try again', { retryAfter: 2 }));
     });
     await served.register(rateLimit, {
       hook: 'preHandler',
@@ -181,7 +196,7 @@ export async function buildApp({
         refusals.tell(request.log, reason, now());
       },
     });
-    messagesRoute(served, { authenticate, readThrough, renderer });
+    messagesRoute(served, { authenticate, readThrough, renderer, unread });
   });
 
   let closing: Promise<void> | undefined;
@@ -189,15 +204,19 @@ export async function buildApp({
     readiness.drain();
     clients.close();
     keys?.close();
+    unread.hurry(Math.min(LAST_UNREAD_TIMEOUT_MS, config.shutdownTimeoutMs / 4));
     // Whoever still waits when there is no more time is told so, while there is time to.
     const farewellMs = Math.min(FAREWELL_MS, config.shutdownTimeoutMs / 2);
     const giveUp = setTimeout(() => void readThrough.close(), config.shutdownTimeoutMs - farewellMs);
+    const cut = setTimeout(() => connections.destroyAll(), config.shutdownTimeoutMs - farewellMs / 2);
     await Promise.all([draining.begin(), readThrough.drain()]);
     clearTimeout(giveUp);
     // A connection on which nothing was ever asked does not count as idle.
-    const cut = setTimeout(() => http.server.closeAllConnections(), farewellMs / 2);
+    const leave = setTimeout(() => connections.destroyAll(), farewellMs / 2);
     await http.close();
     clearTimeout(cut);
+    clearTimeout(leave);
+    eventLoop.close();
     await readThrough.close();
     await upstream.close();
   };

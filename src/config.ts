@@ -194,6 +194,18 @@ const SETTINGS = {
     meaning: 'Time after which Chatwoot has surely committed an id that it handed out',
     parse: duration('1s', '1h'),
   },
+  unreadMemoryBytes: {
+    name: 'UNREAD_MEMORY',
+    default: '128mb',
+    meaning: 'Memory that answers may take while their callers do not take them; a quarter of it for each client',
+    parse: size('1mb', '16gb'),
+  },
+  unreadTimeoutMs: {
+    name: 'UNREAD_TIMEOUT',
+    default: '30s',
+    meaning: 'Time after which a connection is cut whose caller takes nothing of an answer',
+    parse: duration('1s', '10m'),
+  },
   upstreamConnections: {
     name: 'UPSTREAM_CONNECTIONS',
     default: '16',

@@ -5,18 +5,21 @@ import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { buildApp, type App } from './app.ts';
 import { loadConfig, type Config } from './config.ts';
-
-/** What the last line gets to be written in before the process ends by force. */
-const LAST_WORDS_MS = 500;
+import { logToStandardOutput, type LogDestination } from './log-destination.ts';
 
 /** Logs hold ids, codes and counts: no header, no query string, no body, and no secret, since none of those is ever passed in. */
-export function createLogger(config: Pick<Config, 'logLevel'>): Logger {
-  return pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime });
+export function createLogger(config: Pick<Config, 'logLevel'>, destination: LogDestination = logToStandardOutput()): Logger {
+  const logger = pino({ level: config.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
+  destination.onRecovered = (lines) => logger.warn({ lines }, 'log lines are missing here: they could not be written');
+  return logger;
 }
+
+/** What the last lines get to be written, of the time that is set aside for the end. */
+const LAST_LINES_MS = 200;
 
 /** Starts to listen. @returns the app and the address it answers at. */
 export async function start(config: Config, logger: Logger): Promise<{ app: App; url: string }> {
-  const app = await buildApp({ config, logger });
+  const app = await buildApp({ config, logger, logLinesDropped: () => logToStandardOutput().dropped });
   const url = await app.http.listen({ host: config.host, port: config.port });
   void app.readiness.recheck();
   return { app, url };
@@ -40,13 +43,14 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
       await sleep(config.drainDelayMs);
     }
     await app.close();
-    if (await app.isHung()) await endAtOnce(logger);
+    if (await app.isHung()) return endAtOnce(logger);
+    await logToStandardOutput().flush({ withinMs: LAST_LINES_MS });
   });
 }
 
 /** An ordinary exit waits for Node's threads, one of which hangs in a read. */
 async function endAtOnce(logger: Logger): Promise<void> {
   logger.error('CLIENTS_FILE is still being read: the process ends without waiting for its file system');
-  await sleep(LAST_WORDS_MS);
+  await logToStandardOutput().flush({ withinMs: LAST_LINES_MS });
   process.kill(process.pid, 'SIGKILL');
 }

@@ -36,19 +36,41 @@ export function writeError(response: ServerResponse, error: unknown): void {
   response.writeHead(status, { ...headers, ...framing }).end(text);
 }
 
-/** The answer to what Node cannot parse as HTTP: an unknown method, headers that are too large, garbage. */
+/** A caller gets so long to take the refusal and to close; then its connection is closed for it. */
+const LINGER_MS = 2000;
+
+interface Refusal {
+  readonly status: string;
+  readonly code: ErrorCode;
+  readonly sentence: string;
+}
+
+const NOT_HTTP: Refusal = { status: '400 Bad Request', code: 'invalid_parameter', sentence: 'The request is not valid HTTP' };
+/** By Node's code for what is wrong. */
+const REFUSALS: ReadonlyMap<string | undefined, Refusal> = new Map([
+  ['HPE_INVALID_METHOD', { status: '405 Method Not Allowed', code: 'not_served', sentence: 'Only GET and HEAD are served' }],
+  [
+    'HPE_HEADER_OVERFLOW',
+    {
+      status: '431 Request Header Fields Too Large',
+      code: 'invalid_parameter',
+      sentence: `The request headers have more than ${HEADERS_BYTES_MAX} bytes; send fewer of them, or a token that names fewer conversations`,
+    },
+  ],
+  [
+    'ERR_HTTP_REQUEST_TIMEOUT',
+    { status: '408 Request Timeout', code: 'invalid_parameter', sentence: 'The request did not come in time' },
+  ],
+]);
+
+/** The answer to what Node cannot parse as HTTP: an unknown method, headers that are too large or late, garbage. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
-  const isMethod = error.code === 'HPE_INVALID_METHOD';
-  const isLarge = error.code === 'HPE_HEADER_OVERFLOW';
-  const status = isMethod ? '405 Method Not Allowed' : isLarge ? '431 Request Header Fields Too Large' : '400 Bad Request';
-  const sentence = isMethod
-    ? 'Only GET and HEAD are served'
-    : isLarge
-      ? `The request headers have more than ${HEADERS_BYTES_MAX} bytes; send fewer of them, or a token that names fewer conversations`
-      : 'The request is not valid HTTP';
-  const body = JSON.stringify({ error: sentence, code: isMethod ? 'not_served' : 'invalid_parameter' });
+  const { status, code, sentence } = REFUSALS.get(error.code) ?? NOT_HTTP;
+  const body = JSON.stringify({ error: sentence, code });
   socket.end(
     `HTTP/1.1 ${status}\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
   );
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  socket.once('close', () => clearTimeout(timer));
 }

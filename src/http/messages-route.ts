@@ -14,12 +14,14 @@ import { isOfChatwoot, matchMessagesPath, parseIds } from './messages-path.ts';
 import { parseQuery } from './parse-query.ts';
 import type { Renderer } from './render.ts';
 import { matchesEtag } from './render.ts';
+import type { UnreadAnswers } from './unread.ts';
 
 export interface MessagesRouteOptions {
   /** Puts the reader on each request before anything else is done with it. */
   readonly authenticate: (request: FastifyRequest) => Promise<void>;
   readonly readThrough: ReadThrough;
   readonly renderer: Renderer;
+  readonly unread: UnreadAnswers;
 }
 
 declare module 'fastify' {
@@ -33,8 +35,10 @@ declare module 'fastify' {
 
 const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
 
-export function messagesRoute(app: FastifyInstance, { authenticate, readThrough, renderer }: MessagesRouteOptions): void {
+export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
+  const { authenticate, readThrough, renderer, unread } = options;
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
+    unread.admit(request, reply);
     const { path, search } = splitTarget(request.raw.url ?? '');
     const segments = matchMessagesPath(path);
     if (segments === null) throw notServed(path);
@@ -47,6 +51,8 @@ export function messagesRoute(app: FastifyInstance, { authenticate, readThrough,
     const query = queryOfView(reader.view, asked);
     const { forgets } = renderer;
     const answer = await readThrough.answer(conversation, query, demandOf(request, reply, reader.mayBypass));
+    // Many may have been admitted before the first of them was answered.
+    unread.admit(request, reply);
     request.outcome = answer.outcome;
     const key = query.mode === 'before_timestamp' ? 'before_timestamp' : queryKey(query);
     const { body, etag } = renderer.render({ conversation, query: key, view: reader.view, forgets }, answer);

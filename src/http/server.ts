@@ -15,11 +15,17 @@ export interface ServerOptions {
   /** As TRUST_PROXY has it. */
   readonly trustProxy: boolean | number | string;
   readonly metrics: Metrics;
+  /** The class of its responses. */
+  readonly responses: typeof ServerResponse;
   /** Upstream has refused the token. */
   readonly onCredentialsRefused: () => void;
 }
 
-export function createServer({ logger, trustProxy, metrics, onCredentialsRefused }: ServerOptions): FastifyInstance {
+/** A request, or its first byte on a new connection, comes within this. Node looks every so often. */
+const REQUEST_TIMEOUT_MS = 60_000;
+const CHECK_EVERY_MS = 5000;
+
+export function createServer({ logger, trustProxy, metrics, responses, onCredentialsRefused }: ServerOptions): FastifyInstance {
   const http = Fastify({
     loggerInstance: logger,
     logController: new Fastify.LogController({ disableRequestLogging: true }),
@@ -30,7 +36,10 @@ export function createServer({ logger, trustProxy, metrics, onCredentialsRefused
     http: {
       maxHeaderSize: HEADERS_BYTES_MAX,
       requireHostHeader: false, // Node's own refusal has no body.
+      ServerResponse: responses,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
     },
+    requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     forceCloseConnections: 'idle',
     return503OnClosing: false, // The answer is ours to give, in the shape of all others.

@@ -66,24 +66,25 @@ describe('.ci/run', () => {
   test('is executable and runs the test command of the README', async () => {
     expect(statSync(`${ROOT}/.ci/run`).mode & 0o111).toBe(0o111);
     expect(textOf('README.md')).toContain('```sh\nnpm ci && npm test\n```');
-    expect((await run('', 0)).calls).toBe('npm ci\nnpm test\n');
+    expect((await run('', 0)).calls).toBe('npm ci\nnpm test\nnpm run test:faults\n');
   });
 
+  // Both suites print the same here.
   test.each([
     {
       what: 'passes',
       summary: ' Test Files  3 passed (3)\\n      Tests  40 passed (40)\\n',
       code: 0,
-      last: '40 passed, 0 failed',
+      last: '80 passed, 0 failed',
     },
     {
       what: 'fails, in colours',
       summary:
         '\\e[2m      Tests \\e[22m \\e[1m\\e[31m2 failed\\e[39m\\e[22m\\e[2m | \\e[22m\\e[1m\\e[32m40 passed\\e[39m\\e[22m\\e[90m (42)\\e[39m\\n',
       code: 1,
-      last: '40 passed, 2 failed',
+      last: '80 passed, 4 failed',
     },
-    { what: 'skips some', summary: '      Tests  40 passed | 3 skipped (43)\\n', code: 0, last: '40 passed, 0 failed' },
+    { what: 'skips some', summary: '      Tests  40 passed | 3 skipped (43)\\n', code: 0, last: '80 passed, 0 failed' },
     {
       what: 'fails outside any test',
       summary: ' Test Files  1 failed (1)\\n      Tests  no tests\\n',

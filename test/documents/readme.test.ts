@@ -53,7 +53,7 @@ test('the errors table has each code with its status, and no other', () => {
 });
 
 test('the metrics are those of the program', () => {
-  const source = textOf('src/http/metrics.ts');
+  const source = ['metrics', 'edge-metrics'].map((file) => textOf(`src/http/${file}.ts`)).join('\n');
   const exported = new Set([...source.matchAll(/'(backscroll_\w+)'/g)].map(([, name = '']) => name));
   const documented = tableRows(section(README, 'Operations')).flatMap(
     ([name = '']) => /^`(backscroll_\w+)`$/.exec(name)?.[1] ?? [],

@@ -19,17 +19,29 @@ export interface Child {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>;
 }
 
+export interface ChildOptions {
+  /** A descriptor to print to, in place of one that is read here. */
+  readonly stdout?: number;
+  /** Files that it may have open. */
+  readonly openFilesMax?: number;
+}
+
 /** Starts a command, and ends it with the test where it has not ended by itself. */
-export function startChild(args: readonly string[], env: Readonly<Record<string, string>>): Child {
-  const child = spawn(process.execPath, ['dist/src/cli.js', ...args], {
+export function startChild(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  { stdout, openFilesMax }: ChildOptions = {},
+): Child {
+  const limit = openFilesMax === undefined ? '' : `ulimit -n ${openFilesMax}; `;
+  const child = spawn('bash', ['-c', `${limit}exec "$@"`, 'bash', process.execPath, 'dist/src/cli.js', ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', stdout ?? 'pipe', 'pipe'],
   });
   const texts = { stdout: '', stderr: '' };
   const events = new EventEmitter();
   for (const name of ['stdout', 'stderr'] as const) {
-    child[name].setEncoding('utf8').on('data', (text: string) => {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
       texts[name] += text;
       events.emit('change');
     });

@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { clientsFile, KEY, messagesOf, plantToken, received } from '../support/backscroll.ts';
+import { clientsFile, KEY, messagesOf, received } from '../support/backscroll.ts';
 import { CANARY, searchForCanary } from '../support/canary.ts';
-import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw } from '../support/fake-chatwoot/raw-request.ts';
 import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
-import { runShell, startChild, type Child } from './child.ts';
+import { runShell, startChild } from './child.ts';
+import { settings, startServe } from './serve.ts';
 
 // Each starts a process that compiles its source first.
 vi.setConfig({ testTimeout: 90_000 });
@@ -198,20 +198,4 @@ function ask(port: number, target: string): { end: Promise<string> } {
 async function closed(socket: Socket): Promise<void> {
   socket.on('error', () => undefined);
   return new Promise((resolve) => void socket.once('close', () => resolve()));
-}
-
-function settings(chatwoot: FakeChatwoot, env: Readonly<Record<string, string>>): Record<string, string> {
-  return { CHATWOOT_URL: chatwoot.url, CHATWOOT_API_TOKEN: CANARY, CLIENT_KEYS: `test=${KEY}`, PORT: '0', ...env };
-}
-
-/** `serve` before a sample Chatwoot, listening. */
-async function startServe(
-  env: Readonly<Record<string, string>>,
-): Promise<{ child: Child; port: number; chatwoot: FakeChatwoot }> {
-  const chatwoot = await startSampleChatwoot();
-  onTestFinished(() => chatwoot.close());
-  plantToken(chatwoot);
-  const child = startChild(['serve'], settings(chatwoot, env));
-  const [, port] = await child.printed(/listening at http:\/\/127\.0\.0\.1:(\d+)/i);
-  return { child, port: Number(port), chatwoot };
 }

@@ -29,6 +29,7 @@ const ONE_SHOTS: Readonly<Record<string, string>> = {
   lint: 'src/version.ts',
   format: '--check src/version.ts',
   test: 'test/timeline/query.test.ts',
+  'test:faults': '--passWithNoTests none',
   'test:law': '--runs 100',
   'bench:hits': '--rounds 1 --seconds 0.2 --connections 2',
   'bench:prove': '',

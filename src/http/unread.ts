@@ -1,0 +1,187 @@
+// Answers that callers have asked for and do not take. They are bounded in bytes, of each client and of all together, and in time:
+// a connection on which nothing moves is cut.
+//
+// An answer that the system takes at once costs nothing here. Only what is left over is noted, until it is taken.
+
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { ServerResponse, type IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { BackscrollError } from '../errors.ts';
+
+export interface UnreadAnswersOptions {
+  /** Bytes of all together. */
+  readonly bytesMax: number;
+  /** How long a connection may take nothing, ms. */
+  readonly timeoutMs: number;
+  /** By whom answers are counted. */
+  readonly clientOf: (request: FastifyRequest) => string;
+}
+
+/** Of all bytes, what one client may have. */
+const CLIENT_SHARE = 1 / 4;
+/** Who has not shown a credential. They share what one client may have. */
+const STRANGERS = '';
+/** What an answer takes beside its body. */
+const ANSWER_BYTES = 1024;
+/** Taking fewer bytes than this in the time is taking nothing: else one byte now and then would hold the rest for ever. */
+const PROGRESS_BYTES_MIN = 16 * 1024;
+/** The longest time between two looks. */
+const LOOK_EVERY_MS = 1000;
+
+/** Why a connection was cut: it took nothing, or it left unread even that it has too much. */
+export type CutReason = 'stalled' | 'full';
+export const CUT_REASONS: readonly CutReason[] = ['stalled', 'full'];
+
+interface Held {
+  readonly answers: Map<ServerResponse, { readonly client: string; readonly bytes: number }>;
+  readonly onClose: () => void;
+  /** What the system had taken of this connection at that moment. */
+  taken: number;
+  since: number;
+}
+
+interface Watched extends ServerResponse {
+  asker?: FastifyRequest;
+}
+
+export class UnreadAnswers {
+  readonly #options: UnreadAnswersOptions;
+  readonly #held = new Map<Socket, Held>();
+  readonly #bytesOf = new Map<string, number>();
+  readonly #cuts = new Map<CutReason, number>();
+  #bytes = 0;
+  #timeoutMs: number;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: UnreadAnswersOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs;
+  }
+
+  /** The class of responses for the server: one that tells when an answer is not taken at once. */
+  get responses(): typeof ServerResponse {
+    const note = (response: ServerResponse, bytes: number): void => this.#note(response, bytes);
+    return class<Request extends IncomingMessage> extends ServerResponse<Request> {
+      override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
+        // oxlint-disable-next-line unbound-method -- called on this, with what its overloads have in common
+        Reflect.apply(super.end, this, [chunk, encoding, callback]);
+        if (!this.writableFinished) note(this, typeof chunk === 'string' || Buffer.isBuffer(chunk) ? chunk.length : 0);
+        return this;
+      }
+    };
+  }
+
+  /** Bytes that wait to be taken. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Connections that were cut. */
+  cut(reason: CutReason): number {
+    return this.#cuts.get(reason) ?? 0;
+  }
+
+  /**
+   * To be asked before work is done for a request, and again before its answer is sent.
+   * @throws BackscrollError `overloaded` where its client, or all together, leave too much unread.
+   */
+  admit(request: FastifyRequest, reply: FastifyReply): void {
+    const response: Watched = reply.raw;
+    response.asker = request;
+    if (this.#bytes === 0) return;
+    if (this.#isFull(this.#options.clientOf(request))) {
+      throw new BackscrollError('overloaded', 'Too many answers wait to be taken: take those asked for, then ask again', {
+        retryAfter: 2,
+      });
+    }
+  }
+
+  /** From now on a connection that takes nothing is cut after this time, where that is less. */
+  hurry(timeoutMs: number): void {
+    this.#timeoutMs = Math.min(this.#timeoutMs, timeoutMs);
+    if (this.#held.size > 0) this.#watch();
+  }
+
+  #isFull(client: string): boolean {
+    const { bytesMax } = this.#options;
+    return this.#bytes >= bytesMax || (this.#bytesOf.get(client) ?? 0) >= bytesMax * CLIENT_SHARE;
+  }
+
+  #note(response: Watched, bodyBytes: number): void {
+    const { socket } = response.req;
+    if (socket.destroyed) return;
+    const client = response.asker === undefined ? STRANGERS : this.#options.clientOf(response.asker);
+    // What `admit` refuses is small, but even that is not taken: nobody reads here.
+    if (this.#isFull(client)) return this.#cut(socket, 'full');
+    const held = this.#held.get(socket) ?? this.#hold(socket);
+    const bytes = ANSWER_BYTES + bodyBytes;
+    held.answers.set(response, { client, bytes });
+    this.#count(client, bytes);
+    response.once('close', () => this.#release(socket, held, response));
+  }
+
+  #hold(socket: Socket): Held {
+    // An answer that waits behind another on a connection that is lost never closes.
+    const onClose = (): void => {
+      for (const response of held.answers.keys()) this.#release(socket, held, response);
+    };
+    const held: Held = { answers: new Map(), onClose, taken: takenOf(socket), since: performance.now() };
+    this.#held.set(socket, held);
+    socket.once('close', onClose);
+    if (this.#timer === undefined) this.#watch();
+    return held;
+  }
+
+  #release(socket: Socket, held: Held, response: ServerResponse): void {
+    const answer = held.answers.get(response);
+    if (answer === undefined) return;
+    held.answers.delete(response);
+    this.#count(answer.client, -answer.bytes);
+    if (held.answers.size > 0) return;
+    this.#held.delete(socket);
+    socket.off('close', held.onClose);
+    if (this.#held.size === 0) this.#rest();
+  }
+
+  #count(client: string, bytes: number): void {
+    this.#bytes += bytes;
+    const left = (this.#bytesOf.get(client) ?? 0) + bytes;
+    if (left === 0) this.#bytesOf.delete(client);
+    else this.#bytesOf.set(client, left);
+  }
+
+  #watch(): void {
+    this.#rest();
+    this.#timer = setInterval(() => this.#look(performance.now()), Math.min(LOOK_EVERY_MS, this.#timeoutMs / 4)).unref();
+  }
+
+  #rest(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(now: number): void {
+    for (const [socket, held] of this.#held) {
+      const taken = takenOf(socket);
+      // Where nothing is left to be taken, answers wait behind one that is not there yet.
+      if (socket.writableLength === 0 || taken - held.taken >= PROGRESS_BYTES_MIN) {
+        held.taken = taken;
+        held.since = now;
+      } else if (now - held.since >= this.#timeoutMs) this.#cut(socket, 'stalled');
+    }
+  }
+
+  #cut(socket: Socket, reason: CutReason): void {
+    this.#cuts.set(reason, this.cut(reason) + 1);
+    socket.destroy();
+  }
+}
+
+/**
+ * The bytes of a connection that the system has taken. What a socket says of itself counts an answer when all of it is taken, which
+ * for a large one over a slow line is too late to tell it from one that nobody reads; its handle knows.
+ */
+function takenOf(socket: Socket): number {
+  const handle: { bytesWritten?: number; writeQueueSize?: number } | null | undefined = Reflect.get(socket, '_handle');
+  return (handle?.bytesWritten ?? socket.bytesWritten) - (handle?.writeQueueSize ?? socket.writableLength);
+}

@@ -1,0 +1,172 @@
+// Where log lines go. They never stop, end or block the process: they wait a moment in a bounded buffer, are written by what does
+// not block, and what cannot be written is dropped and counted.
+
+import { fstatSync, write, writeSync } from 'node:fs';
+import type { Writable } from 'node:stream';
+
+/** What takes bytes without blocking, one piece at a time. */
+export interface Sink {
+  /** Calls back, later, with how many of the bytes it took, or with why it took no more. */
+  write(bytes: Buffer, done: (error: NodeJS.ErrnoException | null, taken: number) => void): void;
+  /** Takes what it can at once, without a word about it later. @returns how much that was. @throws where that fails */
+  writeNow(bytes: Buffer): number;
+}
+
+/** So many bytes are worth a write; larger ones cost more than they save. */
+const WRITE_BYTES = 4096;
+/** Lines wait no longer than this for others. */
+const WAIT_MS = 200;
+/** What may wait while nothing is taken; later lines are dropped. In characters, most of which are bytes. */
+const WAITING_MAX = 256 * 1024;
+const RETRY_MS = 100;
+const NEWLINE = 10;
+
+export class LogDestination {
+  readonly #sink: Sink;
+  #waiting = '';
+  /** What the sink is at: all of `bytes` from `at` on. */
+  #writing: { readonly bytes: Buffer; at: number } | null = null;
+  #timer: NodeJS.Timeout | undefined;
+  #dropped = 0;
+  #untold = 0;
+  /** Whether the last line that arrived is only half there. */
+  #isTorn = false;
+  #onDone: (() => void)[] = [];
+  /** Told of how many lines were dropped, once lines arrive again. */
+  onRecovered: ((dropped: number) => void) | undefined;
+
+  constructor(sink: Sink) {
+    this.#sink = sink;
+  }
+
+  /** Lines that were dropped so far. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Takes one line with its end. pino calls this. */
+  write(line: string): void {
+    if (this.#waiting.length + line.length > WAITING_MAX) return this.#drop(1);
+    this.#waiting += line;
+    if (this.#waiting.length >= WRITE_BYTES) this.#begin();
+    else this.#timer ??= setTimeout(() => this.#begin(), WAIT_MS).unref();
+  }
+
+  /** Resolves when every line so far is written or dropped, or when the time is up. */
+  async flush({ withinMs }: { readonly withinMs: number }): Promise<void> {
+    this.#begin();
+    if (this.#writing === null) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, withinMs);
+      this.#onDone.push(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Writes what waits where that takes no time, and drops the rest: for the end of the process. pino calls it after a fatal line. */
+  flushSync(): void {
+    if (this.#waiting === '') return;
+    const bytes = this.#take();
+    let taken = 0;
+    try {
+      taken = this.#sink.writeNow(bytes);
+    } catch {
+      // Counted below.
+    }
+    this.#settle(bytes, taken);
+  }
+
+  #begin(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#writing !== null || this.#waiting === '') return;
+    this.#writing = { bytes: this.#take(), at: 0 };
+    this.#go();
+  }
+
+  #take(): Buffer {
+    const bytes = Buffer.from(this.#isTorn ? `\n${this.#waiting}` : this.#waiting);
+    this.#waiting = '';
+    this.#isTorn = false;
+    return bytes;
+  }
+
+  #go(): void {
+    const writing = this.#writing;
+    if (writing === null) return;
+    this.#sink.write(writing.bytes.subarray(writing.at), (error, taken) => {
+      writing.at += taken;
+      if (writing.at < writing.bytes.length) {
+        if (error === null) return this.#go();
+        if (error.code === 'EAGAIN') return void setTimeout(() => this.#go(), RETRY_MS).unref();
+      }
+      this.#writing = null;
+      this.#settle(writing.bytes, writing.at);
+      this.#begin();
+      if (this.#writing === null) for (const done of this.#onDone.splice(0)) done();
+    });
+  }
+
+  #settle(bytes: Buffer, taken: number): void {
+    if (taken < bytes.length) {
+      this.#isTorn = taken > 0 && bytes[taken - 1] !== NEWLINE;
+      this.#drop(linesIn(bytes.subarray(taken)));
+    } else if (this.#untold > 0 && this.#waiting === '') {
+      const dropped = this.#untold;
+      this.#untold = 0;
+      this.onRecovered?.(dropped);
+    }
+  }
+
+  #drop(lines: number): void {
+    this.#dropped += lines;
+    this.#untold += lines;
+  }
+}
+
+let standardOutput: LogDestination | undefined;
+
+/** The one for standard output, which a process has once. What it holds is written before the process ends. */
+export function logToStandardOutput(): LogDestination {
+  if (standardOutput !== undefined) return standardOutput;
+  const destination = new LogDestination(sinkOf(1));
+  process.on('exit', () => destination.flushSync());
+  return (standardOutput = destination);
+}
+
+/**
+ * A write to a pipe that nobody reads waits, and holds a thread without which the process does not end: there Node's own stream,
+ * which does not wait. Files are written by a thread.
+ */
+function sinkOf(fd: number): Sink {
+  const kind = fstatSync(fd);
+  return kind.isFIFO() || kind.isSocket() ? streamSink(process.stdout) : fileSink(fd);
+}
+
+function fileSink(fd: number): Sink {
+  return {
+    write: (bytes, done) => write(fd, bytes, (error, taken) => done(error, taken ?? 0)),
+    writeNow: (bytes) => writeSync(fd, bytes),
+  };
+}
+
+function streamSink(stream: Writable): Sink {
+  // Without a listener it would end the process; each write is told of its own failure.
+  stream.on('error', () => {});
+  return {
+    write: (bytes, done) => void stream.write(bytes, (error) => done(error ?? null, error ? 0 : bytes.length)),
+    writeNow(bytes) {
+      if (stream.writableLength > 0) return 0;
+      stream.write(bytes);
+      return bytes.length;
+    },
+  };
+}
+
+function linesIn(bytes: Buffer): number {
+  let lines = 0;
+  for (const byte of bytes) if (byte === NEWLINE) lines++;
+  return lines;
+}

@@ -1,0 +1,171 @@
+// Callers that ask and do not take their answers: what they hold is bounded, others do not notice, and the end does not wait.
+
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { messagesOf, readsOf, startHouse, type Backscroll, type BackscrollOptions } from '../support/backscroll.ts';
+import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
+import { reluctantCaller, type ReluctantCaller } from '../support/reluctant-caller.ts';
+
+const MEBIBYTE = 1024 * 1024;
+const KEYS = { hostile: 'key-of-the-hostile-client', honest: 'key-of-the-honest-client' };
+const CLIENTS = [
+  { name: 'hostile', key: KEYS.hostile },
+  { name: 'honest', key: KEYS.honest },
+];
+/** One page of it is more than the system takes of a connection that nobody reads. */
+const LARGE = 20;
+const PAGE = messagesOf(LARGE, '?after=1&before=900000');
+
+test('a client that leaves too much unread is told so before anything is read for it; another is not', async () => {
+  const { backscroll, chatwoot } = await startLarge();
+  await leaveUnread(backscroll, 1);
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBeGreaterThan(MEBIBYTE));
+
+  chatwoot.clearLog();
+  const refused = await as(KEYS.hostile, backscroll, messagesOf(3));
+  expect(refused).toMatchObject({ status: 503, code: 'overloaded' });
+  expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0);
+  expect(readsOf(chatwoot)).toEqual([]);
+  expect((await as(KEYS.honest, backscroll, messagesOf(3))).status).toBe(200);
+});
+
+test('all together leave too much unread: everybody is told so, health is still told, and it passes with them', async () => {
+  const { backscroll } = await startLarge({ UNREAD_MEMORY: '8mb' });
+  const [caller] = await leaveUnread(backscroll, 1);
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBeGreaterThan(8 * MEBIBYTE));
+  const refused = await as(KEYS.honest, backscroll, messagesOf(3));
+  expect(refused).toMatchObject({ status: 503, code: 'overloaded' });
+  expect((await backscroll.get('/healthz')).status).toBe(200);
+
+  caller!.socket.destroy();
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+  expect((await as(KEYS.honest, backscroll, messagesOf(3))).status).toBe(200);
+});
+
+test('requests on one connection, none of whose answers is taken: they hold little more than a client may', async () => {
+  const { backscroll } = await startLarge({ UNREAD_MEMORY: '16mb' });
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  const caller = reluctantCaller(backscroll.port, KEYS.hostile);
+  caller.ask(...Array.from({ length: 60 }, () => PAGE));
+  await isCut(backscroll, 'full');
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+});
+
+test('an answer of which nothing is taken is cut after a while', async () => {
+  const { backscroll } = await startLarge({ UNREAD_TIMEOUT: '1s' });
+  await leaveUnread(backscroll, 1);
+  await isCut(backscroll, 'stalled');
+  expect(await unreadOf(backscroll)).toBe(0);
+});
+
+test('an answer of which a byte now and then is taken is cut, too', async () => {
+  const { backscroll } = await startLarge({ UNREAD_TIMEOUT: '1s' });
+  const [caller] = await leaveUnread(backscroll, 1);
+  const timer = setInterval(() => caller!.socket.read(1), 50);
+  onTestFinished(() => clearInterval(timer));
+  await isCut(backscroll, 'stalled');
+});
+
+test('an answer that is taken slowly arrives', async () => {
+  const { backscroll } = await startLarge({ UNREAD_TIMEOUT: '1s' });
+  const whole = await as(KEYS.honest, backscroll, PAGE);
+  const [caller] = await leaveUnread(backscroll, 1);
+  const { socket } = caller!;
+  const chunks: Buffer[] = [];
+  let length = 0;
+  // Slower than the answer could be sent, and over a longer time than nothing may be taken for.
+  const perTick = Math.ceil(whole.body.length / 50);
+  while (length < whole.body.length) {
+    const chunk: Buffer | null = socket.read(Math.min(perTick, Math.max(1, socket.readableLength)));
+    if (chunk !== null) {
+      chunks.push(chunk);
+      length += chunk.length;
+    }
+    if (socket.destroyed) break;
+    // oxlint-disable-next-line no-await-in-loop -- slowly
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  expect(length).toBeGreaterThanOrEqual(whole.body.length);
+  expect(await metricOf(backscroll, 'backscroll_unread_cut_total{reason="stalled"}')).toBe(0);
+});
+
+test('answers that wait behind one that Chatwoot has not given yet are not cut', async () => {
+  const { backscroll, chatwoot } = await startLarge({ UNREAD_TIMEOUT: '1s', UPSTREAM_TIMEOUT: '20s' });
+  expect((await as(KEYS.honest, backscroll, messagesOf(2))).status).toBe(200);
+  const gate = chatwoot.hold();
+  const caller = reluctantCaller(backscroll.port, KEYS.hostile);
+  caller.ask(messagesOf(3), messagesOf(2));
+  await gate.arrived;
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBeGreaterThan(0));
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  gate.release();
+  let text = '';
+  caller.socket
+    .setEncoding('utf8')
+    .on('data', (part: string) => (text += part))
+    .resume();
+  await vi.waitFor(() => expect(text.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2));
+});
+
+test('what strangers do not take is bounded for all of them together, and no client notices', async () => {
+  const { backscroll } = await startLarge({ UNREAD_MEMORY: '1mb' });
+  const strangers = [reluctantCaller(backscroll.port), reluctantCaller(backscroll.port)];
+  for (const stranger of strangers) stranger.ask(...Array.from({ length: 300 }, () => '/metrics'));
+  await isCut(backscroll, 'full');
+  expect(await unreadOf(backscroll)).toBeLessThan(MEBIBYTE / 2);
+  expect((await as(KEYS.honest, backscroll, messagesOf(3))).status).toBe(200);
+});
+
+test('the end does not wait for callers that take nothing', async () => {
+  const { backscroll } = await startLarge({ SHUTDOWN_TIMEOUT: '20s' });
+  await leaveUnread(backscroll, 1);
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBeGreaterThan(MEBIBYTE));
+  const startedAt = performance.now();
+  await backscroll.app.close();
+  expect(performance.now() - startedAt).toBeLessThan(5000);
+});
+
+test('the end does not wait longer than SHUTDOWN_TIMEOUT for a caller that takes its answer slowly', async () => {
+  const { backscroll } = await startLarge({ SHUTDOWN_TIMEOUT: '3s', UNREAD_TIMEOUT: '10m' });
+  const [caller] = await leaveUnread(backscroll, 1);
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBeGreaterThan(MEBIBYTE));
+  const timer = setInterval(() => caller!.socket.read(Math.min(100_000, caller!.socket.readableLength) || 1), 50);
+  onTestFinished(() => clearInterval(timer));
+  const startedAt = performance.now();
+  await backscroll.app.close();
+  expect(performance.now() - startedAt).toBeLessThan(3000);
+});
+
+/** A house with a conversation of large messages. A client may leave a quarter of a mebibyte unread where nothing else is said. */
+async function startLarge(
+  env: BackscrollOptions['env'] = {},
+): Promise<{ readonly backscroll: Backscroll; readonly chatwoot: FakeChatwoot }> {
+  const { backscroll, chatwoot } = await startHouse({ clients: CLIENTS, env: { UNREAD_MEMORY: '64mb', ...env } });
+  chatwoot.table.addConversation(1, LARGE);
+  for (let nth = 0; nth < 300; nth++) {
+    chatwoot.table.insert({ accountId: 1, conversationId: LARGE, content: 'x'.repeat(60_000) });
+  }
+  return { backscroll, chatwoot };
+}
+
+async function leaveUnread({ port }: Backscroll, callers: number): Promise<readonly ReluctantCaller[]> {
+  const all = Array.from({ length: callers }, () => reluctantCaller(port, KEYS.hostile));
+  for (const caller of all) caller.ask(PAGE);
+  await Promise.all(all.map(({ socket }) => new Promise((resolve) => void socket.once('readable', () => resolve(undefined)))));
+  return all;
+}
+
+const as = async (key: string, backscroll: Backscroll, target: string) =>
+  backscroll.send({ target, headers: [['api_access_token', key]] });
+
+const unreadOf = async (backscroll: Backscroll): Promise<number> => metricOf(backscroll, 'backscroll_unread_bytes');
+
+/** Resolves when a connection has been cut for that reason. */
+async function isCut(backscroll: Backscroll, reason: string): Promise<void> {
+  const name = `backscroll_unread_cut_total{reason="${reason}"}`;
+  await vi.waitFor(async () => expect(await metricOf(backscroll, name)).toBeGreaterThan(0), 15_000);
+}
+
+async function metricOf(backscroll: Backscroll, name: string): Promise<number> {
+  const line = (await backscroll.metrics()).split('\n').find((candidate) => candidate.startsWith(`${name} `));
+  return Number(line?.slice(name.length));
+}

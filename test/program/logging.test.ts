@@ -1,0 +1,102 @@
+// Standard output that takes nothing: the program answers, counts what it cannot print, and ends as it should.
+
+import { execFileSync } from 'node:child_process';
+import { closeSync, constants, openSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { KEY, messagesOf, received } from '../support/backscroll.ts';
+import { sendRaw } from '../support/fake-chatwoot/raw-request.ts';
+import { metricOf, startServe, type Serve } from './serve.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+
+/** Lines enough to fill a pipe and all that waits for it. */
+const REQUESTS = 3000;
+const DROPPED = 'backscroll_log_lines_dropped_total';
+
+test('a full disk: answers go on, lines are counted, and it ends with 0', async () => {
+  const full = openSync('/dev/full', 'w');
+  onTestFinished(() => closeSync(full));
+  const house = await startServe({}, { stdout: full });
+  await askOften(house, 400);
+  await vi.waitFor(async () => expect(await metricOf(house.port, DROPPED)).toBeGreaterThanOrEqual(400), 5000);
+  expect(await endOf(house)).toEqual({ code: 0, signal: null });
+  expect(house.child.stderr()).toBe('');
+});
+
+test('a pipe that nobody reads: answers go on, lines are counted, and it ends with 0 in time', async () => {
+  const { writer } = await pipe();
+  const house = await startServe({ SHUTDOWN_TIMEOUT: '4s' }, { stdout: writer });
+  await askOften(house, REQUESTS);
+  expect(await metricOf(house.port, DROPPED)).toBeGreaterThan(0);
+  const startedAt = performance.now();
+  expect(await endOf(house)).toEqual({ code: 0, signal: null });
+  expect(performance.now() - startedAt).toBeLessThan(4000);
+});
+
+test('a pipe whose reader is gone: answers go on, lines are counted, and it ends with 0', async () => {
+  const { writer, leave } = await pipe();
+  const house = await startServe({}, { stdout: writer });
+  leave();
+  await askOften(house, 100);
+  await vi.waitFor(async () => expect(await metricOf(house.port, DROPPED)).toBeGreaterThanOrEqual(100), 5000);
+  expect(await endOf(house)).toEqual({ code: 0, signal: null });
+  expect(house.child.stderr()).toBe('');
+});
+
+test('a fault that ends the process does so while nothing takes its last words', async () => {
+  const full = openSync('/dev/full', 'w');
+  onTestFinished(() => closeSync(full));
+  const house = await startServe({ NODE_OPTIONS: `--import ${FAULT_ON_SIGUSR2}` }, { stdout: full });
+  house.child.process.kill('SIGUSR2');
+  expect(await house.child.ended).toEqual({ code: 1, signal: null });
+});
+
+test('an orderly end prints every line', async () => {
+  const house = await startServe();
+  await askOften(house, 50);
+  expect(await endOf(house)).toEqual({ code: 0, signal: null });
+  expect(house.child.stdout().match(/"msg":"answered"/g)).toHaveLength(50);
+  expect(house.child.stdout()).toMatch(/"msg":"shutting down"\}\n$/);
+});
+
+const FAULT_ON_SIGUSR2 = `data:text/javascript,${encodeURIComponent(
+  "process.on('SIGUSR2', () => { throw new Error('a fault of the test'); })",
+)}`;
+
+async function askOften({ port }: Serve, times: number): Promise<void> {
+  const ask = async (): Promise<void> => {
+    const answer = await sendRaw(port, { method: 'GET', target: messagesOf(2), headers: [['api_access_token', KEY]] });
+    const { status } = received('an answer', answer);
+    if (status !== 200 && status !== 429) throw new Error(`answered with ${status}`);
+  };
+  for (let asked = 0; asked < times; asked += 50) await Promise.all(Array.from({ length: 50 }, ask));
+  expect((await sendRaw(port, { method: 'GET', target: '/healthz', headers: [] })).status).toBe(200);
+}
+
+async function endOf({ child }: Serve): Promise<unknown> {
+  child.process.kill('SIGTERM');
+  return child.ended;
+}
+
+/** A pipe with a reader that reads nothing, until it leaves. */
+async function pipe(): Promise<{ writer: number; leave: () => void }> {
+  const folder = await mkdtemp(join(tmpdir(), 'backscroll-pipe-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = openSync(path, 'w');
+  let isThere = true;
+  const leave = (): void => {
+    if (isThere) closeSync(reader);
+    isThere = false;
+  };
+  onTestFinished(() => {
+    leave();
+    closeSync(writer);
+  });
+  return { writer, leave };
+}
