@@ -113,6 +113,7 @@ export async function buildApp({
     timeoutMs: config.upstreamTimeoutMs,
     now,
     onEvent: protectionObserver(metrics, logger),
+    onTurn: (waitedMs, priority) => metrics.hadTurn(waitedMs, priority),
   });
   const readThrough = new ReadThrough({
     upstream,
@@ -149,10 +150,11 @@ export async function buildApp({
   const refusals = new RefusalLog();
 
   const addressOf = callerAddress(config.ipv6PrefixBits);
+  const countedAs = limitKey(addressOf);
   const unread = new UnreadAnswers({
     bytesMax: config.unreadMemoryBytes,
     timeoutMs: config.unreadTimeoutMs,
-    clientOf: limitKey(addressOf),
+    clientOf: countedAs,
   });
   const http = createServer({
     logger,
@@ -180,7 +182,7 @@ export async function buildApp({
       hook: 'preHandler',
       max: (request) => (request.reader?.rateLimit ?? config.rateLimit).max,
       timeWindow: (request) => (request.reader?.rateLimit ?? config.rateLimit).windowMs,
-      keyGenerator: limitKey(addressOf),
+      keyGenerator: countedAs,
       store: WindowCounterStore,
       errorResponseBuilder: (_request, { ttl }) =>
         new BackscrollError('rate_limited', 'Too many requests for this client; wait as long as Retry-After says', {
@@ -196,7 +198,7 @@ export async function buildApp({
         refusals.tell(request.log, reason, now());
       },
     });
-    messagesRoute(served, { authenticate, readThrough, renderer, unread });
+    messagesRoute(served, { authenticate, readThrough, renderer, unread, limitKey: countedAs });
   });
 
   let closing: Promise<void> | undefined;

@@ -50,6 +50,8 @@ export interface ReadOptions {
   readonly reason: ReadReason;
   /** Who waits for it: reads behind answers give way to callers. */
   readonly priority: ReadPriority;
+  /** Who wants it; of those who share a read, the first is the one that it is counted for. */
+  readonly reader?: string | undefined;
   /** Called when it has its turn at Chatwoot, with the exchange that begins, and again for each attempt. */
   readonly onTurn?: ((exchange: Promise<unknown>) => void) | undefined;
   /** Join only a read sent at or after this moment, ms. Default: one that is young enough to be shown. */
@@ -162,12 +164,13 @@ export class Library {
     query: Query | TimestampQuery,
     options: ReadOptions,
   ): { result: Promise<Landed>; shared: boolean } {
-    const { reason, priority, onTurn, asOf = this.#oldestOfUse(conversation, query), signal } = options;
+    const { reason, priority, reader, onTurn, asOf = this.#oldestOfUse(conversation, query), signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason);
       try {
         const answer = await this.#options.upstream.read(conversation, query, abort, {
           priority,
+          reader,
           onTurn: (exchange) => {
             flight.sentAt = this.now;
             onTurn?.(exchange);

@@ -10,7 +10,7 @@ import { startDeadline } from '../upstream/deadline.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from './abortable.ts';
-import type { Extent, LibraryOptions } from './library.ts';
+import type { Extent, LibraryOptions, ReadOptions } from './library.ts';
 import { endsKnowledge, Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
@@ -29,6 +29,8 @@ export interface Demand {
   readonly asOfNow: boolean;
   /** Everything as of now: the same from a client that may bypass the cache. */
   readonly bypass: boolean;
+  /** Who asks, for Chatwoot to be shared fairly. Asked for only when something must be read. */
+  readonly reader?: () => string;
   /** Aborts when the caller has gone away. Asked for only when something must be read. */
   readonly signal?: () => AbortSignal;
 }
@@ -63,6 +65,9 @@ const SEAL_SHARE = 1 / 3;
 const PLANNED_SHARE = 2 / 3;
 
 const ANSWER_TIMEOUT_MS = 15_000;
+
+/** How what is read for a caller is read. */
+type ReadForCaller = Omit<ReadOptions, 'reason'> & { readonly asOf: AsOf; readonly signal: AbortSignal };
 
 /** The moment (ms) from which a caller that wants things as of now wants them; undefined for all others. */
 type AsOf = number | undefined;
@@ -161,9 +166,10 @@ export class ReadThrough {
     signal: AbortSignal,
   ): Promise<Answer> {
     const asAsked = gap === null || this.#library.isNewestDue(conversation, query, asOf);
-    const filled = asAsked ? null : await this.#asPlanned(conversation, query, gap, asOf, signal);
+    const by = { priority: 'caller', reader: demand.reader?.(), asOf, signal } as const;
+    const filled = asAsked ? null : await this.#asPlanned(conversation, query, gap, by);
     if (filled !== null) return this.#show(conversation, query, filled, 'miss');
-    const { result, shared } = this.#library.read(conversation, query, { reason: 'forward', priority: 'caller', asOf, signal });
+    const { result, shared } = this.#library.read(conversation, query, { ...by, reason: 'forward' });
     const { answer, stored } = await result;
     this.#noteForwarded(conversation, query);
     if (stored) this.#behind.afterForwarded(conversation, query);
@@ -173,12 +179,12 @@ export class ReadThrough {
   }
 
   /** What follows from reads in place of the page. Null: forward it, as can be done whatever goes wrong with those, mistakes of ours included. */
-  async #asPlanned(conversation: ConversationId, query: Query, gap: Gap, asOf: AsOf, caller: AbortSignal): Promise<Proof | null> {
-    const deadline = startDeadline(PLANNED_SHARE * this.#answerTimeoutMs, caller);
+  async #asPlanned(conversation: ConversationId, query: Query, gap: Gap, by: ReadForCaller): Promise<Proof | null> {
+    const deadline = startDeadline(PLANNED_SHARE * this.#answerTimeoutMs, by.signal);
     try {
-      return await this.#fill(conversation, query, gap, asOf, deadline.signal);
+      return await this.#fill(conversation, query, gap, { ...by, signal: deadline.signal });
     } catch (error) {
-      if (caller.aborted || error instanceof Refused || endsKnowledge(error)) throw error;
+      if (by.signal.aborted || error instanceof Refused || endsKnowledge(error)) throw error;
       this.#options.observer.behindFailed(error);
       return null;
     } finally {
@@ -187,7 +193,8 @@ export class ReadThrough {
   }
 
   /** Waits for what Chatwoot is answering already, or has something read that is better than the query itself. Null: forward. */
-  async #fill(conversation: ConversationId, query: Query, gap: Gap, asOf: AsOf, signal: AbortSignal): Promise<Proof | null> {
+  async #fill(conversation: ConversationId, query: Query, gap: Gap, by: ReadForCaller): Promise<Proof | null> {
+    const { asOf, signal } = by;
     if (this.#library.isExact(conversation)) return null;
     let missing = gap;
     const underWay = query.mode === 'latest' ? undefined : this.#behind.reading(conversation);
@@ -199,20 +206,20 @@ export class ReadThrough {
     }
     const { timeline } = this.#library.get(conversation);
     const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf });
-    if (fill === null) return this.#seal(conversation, query, asOf, signal);
-    await this.#library.read(conversation, fill, { reason: 'fill', priority: 'caller', asOf, signal }).result;
+    if (fill === null) return this.#seal(conversation, query, by);
+    await this.#library.read(conversation, fill, { ...by, reason: 'fill' }).result;
     const found = this.#library.prove(conversation, query, { asOf });
     return found.proved ? found : null;
   }
 
   /** Seals until the query is proved. Null where it is not to be, or takes long. */
-  async #seal(conversation: ConversationId, query: Query, asOf: AsOf, signal: AbortSignal): Promise<Proof | null> {
+  async #seal(conversation: ConversationId, query: Query, by: ReadForCaller): Promise<Proof | null> {
     const until = this.#library.now + SEAL_SHARE * this.#answerTimeoutMs;
     for (let reads = 0; reads < SEAL_READS_MAX && this.#library.now <= until; reads++) {
       const read = this.#library.nextSeal(conversation, query);
       if (read === null) return null;
-      await this.#library.seal(conversation, read, { priority: 'caller', asOf, signal });
-      const found = this.#library.prove(conversation, query, { asOf });
+      await this.#library.seal(conversation, read, by);
+      const found = this.#library.prove(conversation, query, { asOf: by.asOf });
       if (found.proved) return found;
     }
     return null;
@@ -226,7 +233,13 @@ export class ReadThrough {
 
   /** Forwards what nothing is learnt from; that the conversation is not there, or not to be shown, is. */
   async #passThrough(conversation: ConversationId, query: TimestampQuery, demand: Demand, asOf: AsOf): Promise<Answer> {
-    const options = { reason: 'forward', priority: 'caller', asOf, signal: demand.signal?.() } as const;
+    const options = {
+      reason: 'forward',
+      priority: 'caller',
+      reader: demand.reader?.(),
+      asOf,
+      signal: demand.signal?.(),
+    } as const;
     const { answer } = await this.#library.read(conversation, query, options).result;
     const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
     return { rows, envelope, outcome: 'bypass', ageMs: this.#library.now - askedAt, ttlMs: null, stored: false };

@@ -22,6 +22,8 @@ export interface MessagesRouteOptions {
   readonly readThrough: ReadThrough;
   readonly renderer: Renderer;
   readonly unread: UnreadAnswers;
+  /** Whom a read of Chatwoot is counted for, as the rate limit counts requests. */
+  readonly limitKey: (request: FastifyRequest) => string;
 }
 
 declare module 'fastify' {
@@ -36,7 +38,7 @@ declare module 'fastify' {
 const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
 
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
-  const { authenticate, readThrough, renderer, unread } = options;
+  const { authenticate, readThrough, renderer, unread, limitKey } = options;
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     unread.admit(request, reply);
     const { path, search } = splitTarget(request.raw.url ?? '');
@@ -50,7 +52,10 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
 
     const query = queryOfView(reader.view, asked);
     const { forgets } = renderer;
-    const answer = await readThrough.answer(conversation, query, demandOf(request, reply, reader.mayBypass));
+    const answer = await readThrough.answer(conversation, query, {
+      ...demandOf(request, reply, reader.mayBypass),
+      reader: () => limitKey(request),
+    });
     // Many may have been admitted before the first of them was answered.
     unread.admit(request, reply);
     request.outcome = answer.outcome;

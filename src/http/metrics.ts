@@ -7,6 +7,7 @@ import type { Outcome } from '../cache/outcome.ts';
 import { OUTCOMES } from '../cache/outcome.ts';
 import { REFUSALS, type Refusal } from '../clients/refusal.ts';
 import type { ProtectionEvent } from '../upstream/protected-upstream.ts';
+import type { ReadPriority } from '../upstream/upstream.ts';
 import type { LearnOutcome } from '../timeline/learn.ts';
 import type { Refutation } from '../timeline/sequence.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
@@ -26,6 +27,7 @@ export class Metrics implements CacheObserver {
   readonly #upstreamReads: Counter<'reason'>;
   readonly #upstreamAnswers: Counter<'status'>;
   readonly #upstreamDuration: Histogram;
+  readonly #upstreamWait: Histogram<'priority'>;
   readonly #readings: Counter<'outcome'>;
   readonly #contradictions: Counter;
   readonly #sequenceRefutations: Counter;
@@ -71,6 +73,13 @@ export class Metrics implements CacheObserver {
     this.#upstreamDuration = new Histogram({
       name: 'backscroll_upstream_duration_seconds',
       help: 'Time Chatwoot took to answer',
+      buckets: REQUEST_BUCKETS_S,
+      registers,
+    });
+    this.#upstreamWait = new Histogram({
+      name: 'backscroll_upstream_wait_seconds',
+      help: 'Time that reads waited for their turn within UPSTREAM_RATE and UPSTREAM_CONNECTIONS, for callers and behind answers',
+      labelNames: ['priority'],
       buckets: REQUEST_BUCKETS_S,
       registers,
     });
@@ -163,6 +172,11 @@ export class Metrics implements CacheObserver {
   upstreamAnswered(status: number | string, durationMs: number): void {
     this.#upstreamAnswers.inc({ status: String(status) });
     this.#upstreamDuration.observe(durationMs / 1000);
+  }
+
+  /** A read had its turn at Chatwoot. */
+  hadTurn(waitedMs: number, priority: ReadPriority): void {
+    this.#upstreamWait.observe({ priority }, waitedMs / 1000);
   }
 
   upstreamRead(reason: ReadReason): void {

@@ -1,4 +1,7 @@
 // How many reads may be sent: at most `max` in any window, whatever its beginning, of which reads behind answers get half.
+//
+// Half of it may be spent at once. The rest is spent at a pace at which it lasts until the window gives back what was spent
+// before: so however much is wanted, the next read is never far off, and whoever has the next turn never waits for long.
 
 import type { Rate } from '../clients/rate.ts';
 import type { ReadPriority } from './upstream.ts';
@@ -37,20 +40,65 @@ class SentLog {
     this.#sentAt[this.#oldest] = at;
     this.#oldest = (this.#oldest + 1) % this.#sentAt.length;
   }
+
+  /** How many of the last window's may still be sent. */
+  free(now: number): number {
+    let [from, to] = [0, this.#sentAt.length];
+    while (from < to) {
+      const middle = (from + to) >>> 1;
+      if (this.#freeAgainAt(middle) <= now) from = middle + 1;
+      else to = middle;
+    }
+    return from;
+  }
+
+  /** The shortest time between reads, all of them alike from now on, at which none has to wait for the limit. */
+  paceMs(now: number): number {
+    const max = this.#sentAt.length;
+    const free = this.free(now);
+    const step = Math.ceil(max / PACE_STEPS_MAX);
+    let paceMs = this.#windowMs / max;
+    // What may be sent grows by one with each that is a window old: before that, no more than what is there.
+    for (let nth = free; nth < max; nth += step) {
+      paceMs = Math.max(paceMs, (this.#freeAgainAt(Math.min(nth + step, max) - 1) - now) / (nth + 1));
+    }
+    return paceMs;
+  }
+
+  #freeAgainAt(nth: number): number {
+    return (this.#sentAt[(this.#oldest + nth) % this.#sentAt.length] ?? -Infinity) + this.#windowMs;
+  }
+}
+
+/** Of the rate, what may be spent at once; of one that is small, all. */
+const BURST_SHARE = 1 / 2;
+const BURST_MIN = 50;
+/** Beyond this, the pace is looked up in steps: it may then be a little slower than it could be. */
+const PACE_STEPS_MAX = 4096;
+
+/** How many reads may be sent at once after none were sent for a window. */
+export function burst(max: number): number {
+  return Math.min(max, Math.max(BURST_MIN, Math.ceil(max * BURST_SHARE)));
 }
 
 export class Budget {
+  readonly #rate: Rate;
   readonly #all: SentLog;
   readonly #behind: SentLog;
+  #nextAt = -Infinity;
 
-  constructor({ max, windowMs }: Rate) {
-    this.#all = new SentLog(max, windowMs);
-    this.#behind = new SentLog(behindShare(max), windowMs);
+  constructor(rate: Rate) {
+    this.#rate = rate;
+    this.#all = new SentLog(rate.max, rate.windowMs);
+    this.#behind = new SentLog(behindShare(rate.max), rate.windowMs);
   }
 
-  /** How long after `now` a read that has `ahead` others before it may be sent, ms; 0 for at once. */
+  /**
+   * How long after `now` a read that has `ahead` others before it may be sent, ms; 0 for at once. Exact for the next one; with
+   * others before it no more than it will be.
+   */
   waitMs(priority: ReadPriority, ahead: number, now: number): number {
-    const freeAt = this.#all.freeAt(ahead + 1, now);
+    const freeAt = Math.max(this.#all.freeAt(ahead + 1, now), this.#pacedAt(ahead, now));
     return Math.max(freeAt, priority === 'behind' ? this.#behind.freeAt(1, now) : now) - now;
   }
 
@@ -58,5 +106,19 @@ export class Budget {
   spend(priority: ReadPriority, now: number): void {
     this.#all.add(now);
     if (priority === 'behind') this.#behind.add(now);
+    this.#nextAt = this.#burstLeft(now) > 0 ? now : now + this.#all.paceMs(now);
+  }
+
+  #pacedAt(ahead: number, now: number): number {
+    const { max, windowMs } = this.#rate;
+    const paced = ahead - this.#burstLeft(now);
+    if (paced < 0) return now;
+    const burstAgainAt = this.#all.freeAt(max - burst(max) + 1, now);
+    return Math.min(burstAgainAt, Math.max(now, this.#nextAt) + paced * (windowMs / max));
+  }
+
+  #burstLeft(now: number): number {
+    const { max } = this.#rate;
+    return Math.max(0, burst(max) - (max - this.#all.free(now)));
   }
 }

@@ -1,9 +1,11 @@
-// The line before Chatwoot: who may send next. Callers go first, in the order in which they came; reads behind answers go
-// only while no caller waits, and have at most half of the connections. The line has an end, and so has the time in it.
+// The line before Chatwoot: who may send next. Callers go first, by turns of their readers; reads behind answers go only while
+// no caller can, and have at most half of the connections. One conversation has a part of the connections, so that one on which
+// Chatwoot hangs leaves others theirs. The line has an end, and so has the time in it.
 
 import { BackscrollError } from '../errors.ts';
 import { behindShare, type Budget } from './budget.ts';
 import { Refused } from './refused.ts';
+import { Turns } from './turns.ts';
 import type { ReadPriority } from './upstream.ts';
 
 export interface LineOptions {
@@ -20,8 +22,10 @@ export interface LineOptions {
 export interface Ticket {
   /** Which conversation is read. */
   readonly key: string;
+  /** Who wants it; of a read that several share, the first of them. */
+  readonly reader: string;
   readonly priority: ReadPriority;
-  /** It had its turn before and goes before those that came after it. */
+  /** It had its turn before and goes before others of its reader. */
   readonly again: boolean;
   /** Aborts with a BackscrollError when its time is up, with anything else when nobody waits for it any more. */
   readonly signal: AbortSignal;
@@ -32,10 +36,17 @@ export interface Ticket {
   readonly turnBy: number;
 }
 
-interface Waiter {
-  readonly ticket: Ticket;
+interface Waiter extends Ticket {
   readonly start: () => void;
-  readonly refuse: (error: Error) => void;
+  /** Leaves the line, then is told what the line that it left says. */
+  readonly refuse: (error: () => Error) => void;
+}
+
+/** Of the connections, what one conversation may have; at least two, and never the last one. */
+const CONVERSATION_SHARE = 1 / 4;
+
+function conversationShare(connections: number): number {
+  return Math.max(1, Math.min(connections - 1, Math.max(2, Math.floor(connections * CONVERSATION_SHARE))));
 }
 
 /** Weight of the latest read in the mean of how long reads take. */
@@ -43,9 +54,9 @@ const MEAN_WEIGHT = 1 / 16;
 
 export class Line {
   readonly #options: LineOptions;
-  readonly #again = new Set<Waiter>();
-  readonly #callers = new Set<Waiter>();
-  readonly #behind = new Set<Waiter>();
+  readonly #callers = new Turns<Waiter>();
+  readonly #behind = new Turns<Waiter>();
+  readonly #runningOf = new Map<string, number>();
   #running = 0;
   #runningBehind = 0;
   #meanMs = 0;
@@ -61,7 +72,7 @@ export class Line {
   }
 
   get waiting(): number {
-    return this.#again.size + this.#callers.size + this.#behind.size;
+    return this.#callers.size + this.#behind.size;
   }
 
   /**
@@ -71,18 +82,16 @@ export class Line {
   run<T>(ticket: Ticket, send: () => Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       // Sent in the turn in which the budget is spent: a turn later, under load, may be a good part of a window later.
-      const start = (): void => void this.#send(ticket.priority, send).then(resolve, reject);
+      const start = (): void => void this.#send(ticket, send).then(resolve, reject);
       this.#enter(ticket, start, reject);
     });
   }
 
   /** Those who wait get what `refusal` says of the conversation that they want to read; those under way go on. */
   refuseWaiting(refusal: (key: string) => Refused | null): void {
-    for (const line of [this.#again, this.#callers, this.#behind]) {
-      for (const waiter of line) {
-        const refused = refusal(waiter.ticket.key);
-        if (refused !== null) waiter.refuse(refused);
-      }
+    for (const waiter of [...this.#callers, ...this.#behind]) {
+      const refused = refusal(waiter.key);
+      if (refused !== null) waiter.refuse(() => refused);
     }
     this.#startNext(); // Often nobody is left to wake for.
   }
@@ -94,12 +103,15 @@ export class Line {
   }
 
   /** Takes a place, in the budget and among the connections, and gives back the latter. */
-  async #send<T>(priority: ReadPriority, send: () => Promise<T>): Promise<T> {
+  async #send<T>(ticket: Ticket, send: () => Promise<T>): Promise<T> {
     const { budget, now } = this.#options;
+    const { key, priority } = ticket;
     const startedAt = now();
     budget.spend(priority, startedAt);
+    if (priority === 'caller') this.#callers.took(ticket);
     this.#running++;
     if (priority === 'behind') this.#runningBehind++;
+    this.#runningOf.set(key, this.#runningIn(key) + 1);
     try {
       return await send();
     } finally {
@@ -107,6 +119,8 @@ export class Line {
       this.#meanMs += (tookMs - this.#meanMs) * (this.#meanMs === 0 ? 1 : MEAN_WEIGHT);
       this.#running--;
       if (priority === 'behind') this.#runningBehind--;
+      if (this.#runningIn(key) > 1) this.#runningOf.set(key, this.#runningIn(key) - 1);
+      else this.#runningOf.delete(key);
       this.#startNext();
     }
   }
@@ -114,52 +128,54 @@ export class Line {
   /** Calls one of the two, `start` at once where nobody is ahead. */
   #enter(ticket: Ticket, start: () => void, refuse: (error: Error) => void): void {
     const { priority, signal, turnBy } = ticket;
-    const { budget, waitingMax, now } = this.#options;
+    const { budget, now } = this.#options;
     if (signal.aborted) return refuse(this.#reasonOf(ticket));
     if (this.#closed !== undefined) return refuse(this.#closed);
     // Those ahead may leave, but most stay: who would wait in vain is told so at once and not at the deadline.
-    const ahead = ticket.again ? this.#again.size : this.#ahead(priority);
-    if (now() + budget.waitMs(priority, ahead, now()) > turnBy) return refuse(this.#late(priority));
-    if (this.#ahead(priority) === 0 && this.#mayStart(priority)) return start();
-    if (this.waiting >= waitingMax && !this.#makeRoom(priority)) return refuse(this.#full(priority));
-    const line = priority === 'behind' ? this.#behind : ticket.again ? this.#again : this.#callers;
+    if (now() + budget.waitMs(priority, this.#ahead(ticket), now()) > turnBy) return refuse(this.#late(ticket));
+    const line = priority === 'behind' ? this.#behind : this.#callers;
+    let waits = true;
     const leave = (): void => {
+      waits = false;
       line.delete(waiter);
       signal.removeEventListener('abort', onAbort);
     };
     const waiter: Waiter = {
-      ticket,
+      ...ticket,
       start: () => {
         leave();
         start();
       },
       refuse: (error) => {
         leave();
-        refuse(error);
+        refuse(error());
       },
     };
     const onAbort = (): void => {
-      waiter.refuse(this.#reasonOf(ticket));
+      waiter.refuse(() => this.#reasonOf(ticket));
       this.#startNext(); // A read behind an answer may have waited for this caller.
     };
-    signal.addEventListener('abort', onAbort, { once: true });
     line.add(waiter);
     this.#startNext();
+    if (!waits) return;
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (this.waiting > this.#options.waitingMax) this.#makeRoom(waiter);
   }
 
   /** Starts all who may start now, and wakes when the budget lets the next one. */
   #startNext(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (;;) {
-      const waiter = first(this.#again) ?? first(this.#callers) ?? first(this.#behind);
+    const perConversation = conversationShare(this.#options.connections);
+    const mayGo = ({ key }: Waiter): boolean => this.#runningIn(key) < perConversation;
+    while (this.#running < this.#options.connections) {
+      const waiter = this.#callers.next(mayGo) ?? this.#behind.next(mayGo);
       if (waiter === undefined) return;
-      const { priority, turnBy } = waiter.ticket;
-      if (this.#options.now() > turnBy) {
-        waiter.refuse(this.#late(priority));
+      if (this.#options.now() > waiter.turnBy) {
+        waiter.refuse(() => this.#late(waiter));
         continue;
       }
-      if (!this.#mayStart(priority)) return this.#wake(priority);
+      if (!this.#mayStart(waiter.priority)) return this.#wake(waiter.priority);
       waiter.start();
     }
   }
@@ -179,42 +195,41 @@ export class Line {
     return this.#running < connections && (priority === 'caller' || this.#runningBehind < behindShare(connections));
   }
 
-  /** Those who go before one that comes now. */
-  #ahead(priority: ReadPriority): number {
-    return priority === 'behind' ? this.waiting : this.#again.size + this.#callers.size;
+  #runningIn(key: string): number {
+    return this.#runningOf.get(key) ?? 0;
   }
 
-  /** A caller takes the place of a read behind an answer. */
-  #makeRoom(priority: ReadPriority): boolean {
-    const last = priority === 'caller' ? [...this.#behind].at(-1) : undefined;
-    last?.refuse(this.#full('behind'));
-    return last !== undefined;
+  /** How many go before one that comes now. */
+  #ahead(ticket: Ticket): number {
+    return ticket.priority === 'behind' ? this.waiting : this.#callers.ahead(ticket);
+  }
+
+  /** A caller takes the place of a read behind an answer, or of one of a reader that has more. */
+  #makeRoom(latecomer: Waiter): void {
+    const leaves = latecomer.priority === 'behind' ? latecomer : ([...this.#behind].at(-1) ?? this.#callers.surplus(latecomer));
+    leaves.refuse(() => this.#full(leaves));
   }
 
   /** Why a read leaves the line before its turn. */
-  #reasonOf({ priority, signal }: Ticket): Error {
-    if (signal.reason instanceof BackscrollError) return this.#late(priority);
+  #reasonOf(ticket: Ticket): Error {
+    const { signal } = ticket;
+    if (signal.reason instanceof BackscrollError) return this.#late(ticket);
     return signal.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal.reason });
   }
 
-  #full(priority: ReadPriority): Refused {
-    return new Refused('full', 'overloaded', 'Too many reads wait for Chatwoot; try again later', this.#waitMs(priority));
+  #full(ticket: Ticket): Refused {
+    return new Refused('full', 'overloaded', 'Too many reads wait for Chatwoot; try again later', this.#waitMs(ticket));
   }
 
-  #late(priority: ReadPriority): Refused {
-    return new Refused('late', 'upstream_busy', 'Too many reads wait for Chatwoot; try again later', this.#waitMs(priority));
+  #late(ticket: Ticket): Refused {
+    return new Refused('late', 'upstream_busy', 'Too many reads wait for Chatwoot; try again later', this.#waitMs(ticket));
   }
 
   /** How long one that came now would wait, as far as can be told: for the budget, and for connections at the present pace. */
-  #waitMs(priority: ReadPriority): number {
+  #waitMs(ticket: Ticket): number {
     const { budget, connections, now } = this.#options;
-    const ahead = this.#ahead(priority);
+    const ahead = this.#ahead(ticket);
     const rounds = Math.max(0, Math.ceil((this.#running + ahead + 1 - connections) / connections));
-    return Math.max(budget.waitMs(priority, ahead, now()), rounds * this.#meanMs);
+    return Math.max(budget.waitMs(ticket.priority, ahead, now()), rounds * this.#meanMs);
   }
-}
-
-function first<T>(set: ReadonlySet<T>): T | undefined {
-  for (const value of set) return value;
-  return undefined;
 }

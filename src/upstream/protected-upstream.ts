@@ -36,6 +36,8 @@ export interface ProtectionOptions {
   /** From 0 to below 1. */
   readonly random?: () => number;
   readonly onEvent?: (event: ProtectionEvent) => void;
+  /** A read had its turn after so long in line, ms. */
+  readonly onTurn?: (waitedMs: number, priority: ReadPriority) => void;
 }
 
 /**
@@ -124,7 +126,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   }
 
   return {
-    async read(conversation, query, caller, { priority, onTurn } = { priority: 'caller' }) {
+    async read(conversation, query, caller, { priority, reader = '', onTurn } = { priority: 'caller' }) {
       caller?.throwIfAborted();
       const key = keyOf(conversation);
       const deadline = startDeadline(timeoutMs, caller);
@@ -135,13 +137,15 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
       const attempt = async (failure: BackscrollError | undefined) => {
         const refused = refusal(key);
         if (refused !== null) throw refused;
+        const cameAt = now();
         const send = () => {
+          options.onTurn?.(now() - cameAt, priority);
           if (failure !== undefined) onEvent({ kind: 'retried', failure: failure.code, priority });
           const answer = upstream.read(conversation, query, signal, { priority });
           onTurn?.(answer);
           return answer;
         };
-        return line.run({ key, priority, again: failure !== undefined, signal, turnBy }, () =>
+        return line.run({ key, reader, priority, again: failure !== undefined, signal, turnBy }, () =>
           breaker.run(
             { key, hasTime: leftMs() >= timeoutMs * TELLING_SHARE, patienceMs: timeoutMs * PATIENCE_SHARE, caller },
             () => exchange(send),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { behindShare, Budget } from '../../src/upstream/budget.ts';
+import { behindShare, Budget, burst } from '../../src/upstream/budget.ts';
 
 /** The most of these moments that lie in one window, its beginning included and its end not. */
 function mostInOneWindow(moments: readonly number[], windowMs: number): number {
@@ -43,6 +43,62 @@ describe('the budget', () => {
     expect(budget.waitMs('caller', 0, 10)).toBe(100);
     expect(budget.waitMs('caller', 0, 60)).toBe(50);
     expect(budget.waitMs('caller', 0, 110)).toBe(0);
+  });
+
+  const arrivals = fc.array(fc.record({ afterMs: fc.oneof(fc.constant(0), fc.nat(40), fc.nat(4000)), reads: fc.nat(120) }), {
+    maxLength: 40,
+  });
+
+  it('has a turn soon, however much was sent', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 60, max: 300 }), arrivals, (max, crowds) => {
+        const windowMs = 10_000;
+        const budget = new Budget({ max, windowMs });
+        const sent: number[] = [];
+        let now = 0;
+        for (const { afterMs, reads } of crowds) {
+          now += afterMs;
+          for (let i = 0; i < reads; i++) {
+            const waitMs = budget.waitMs('caller', 0, now);
+            expect(waitMs).toBeLessThanOrEqual(windowMs / (max - burst(max)) + 1e-6);
+            now += waitMs;
+            budget.spend('caller', now);
+            sent.push(now);
+          }
+        }
+        expect(mostInOneWindow(sent, windowMs)).toBeLessThanOrEqual(max);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('loses nothing to its pace: what is wanted all the time gets the whole of it', () => {
+    const budget = new Budget({ max: 2400, windowMs: 60_000 });
+    let sent = 0;
+    for (let now = 0; now < 300_000; now += budget.waitMs('caller', 0, now)) {
+      budget.spend('caller', now);
+      sent++;
+    }
+    expect(sent).toBeGreaterThanOrEqual(5 * 2400 - 1);
+  });
+
+  it('never foretells more than the wait will be', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 60, max: 200 }), arrivals, fc.nat(150), (max, crowds, before) => {
+        const budget = new Budget({ max, windowMs: 1000 });
+        let now = 0;
+        for (const { afterMs, reads } of crowds.slice(0, 5)) {
+          now += afterMs;
+          for (let i = 0; i < reads && budget.waitMs('caller', 0, now) === 0; i++) budget.spend('caller', now);
+        }
+        const foretold = now + budget.waitMs('caller', before, now);
+        for (let i = 0; i < before; i++) {
+          now += budget.waitMs('caller', 0, now);
+          budget.spend('caller', now);
+        }
+        expect(now + budget.waitMs('caller', 0, now)).toBeGreaterThanOrEqual(foretold - 1e-6);
+      }),
+    );
   });
 
   it('foretells the wait of each in a line that goes as early as it can', () => {

@@ -95,7 +95,7 @@ export interface Guarded {
   readonly guard: ProtectedUpstream;
   readonly events: ProtectionEvent[];
   /** Reads conversation `id`; the end is `'ok'`, or the error. */
-  readonly read: (id: number, priority?: ReadPriority, signal?: AbortSignal) => Promise<unknown>;
+  readonly read: (id: number, priority?: ReadPriority, signal?: AbortSignal, reader?: string) => Promise<unknown>;
 }
 
 /** A protected upstream on the clock of fake timers, with room for everything unless told. */
@@ -116,8 +116,8 @@ export function guarded(options: Partial<ProtectionOptions> = {}, settle?: (read
     upstream,
     guard,
     events,
-    read: (id, priority = 'caller', signal) =>
-      guard.read({ accountId: 1, conversationId: id }, LATEST, signal, { priority }).then(
+    read: (id, priority = 'caller', signal, reader) =>
+      guard.read({ accountId: 1, conversationId: id }, LATEST, signal, { priority, reader }).then(
         () => 'ok',
         (error: unknown) => error,
       ),
