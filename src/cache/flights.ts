@@ -6,7 +6,7 @@
 // An invalidated read is joined by nobody new. A failure is shared by all who wait and kept by nobody. A caller that leaves does
 // not take the read with it; the last one leaving does.
 
-import { abortable } from './abortable.ts';
+import { abortable } from '../upstream/abortable.ts';
 
 export interface Flight<T> {
   readonly promise: Promise<T>;

@@ -306,10 +306,7 @@ function isTooLarge(error: unknown): boolean {
 /** Whether Chatwoot fails on what was read: one row is enough for that (contract 2.2), and another page may not have it. */
 function hasBadRow(error: unknown): boolean {
   if (error instanceof AnswerCut) return true;
-  if (!(error instanceof BackscrollError)) return false;
-  // A time-out that Chatwoot itself tells of is that of its database over this read.
-  const isStatement = error.code === 'upstream_timeout' && error.upstream !== undefined;
-  return isStatement || error.code === 'upstream_invalid' || error.upstream?.status === 500;
+  return error instanceof BackscrollError && (error.code === 'upstream_invalid' || error.upstream?.status === 500);
 }
 
 /** A test for the keys of `conversationKey`. */

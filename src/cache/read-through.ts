@@ -9,7 +9,7 @@ import type { Envelope, Row } from '../timeline/reading.ts';
 import { startDeadline } from '../upstream/deadline.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
-import { abortable } from './abortable.ts';
+import { abortable } from '../upstream/abortable.ts';
 import type { Extent, LibraryOptions, ReadOptions } from './library.ts';
 import { endsKnowledge, Library } from './library.ts';
 import type { Outcome } from './outcome.ts';

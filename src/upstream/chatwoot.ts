@@ -1,6 +1,7 @@
 // Chatwoot over HTTP: one pool of connections, the server's own token, and every failure as an error of ours.
 
 import { BackscrollError, type ErrorCode, notFound } from '../errors.ts';
+import { abortable } from './abortable.ts';
 import { type CacheMark, cacheMark } from './cache-marks.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
 import { openPool } from './connections.ts';
@@ -147,7 +148,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
   const judged = new Map<string, { readonly at: number; readonly problem: Promise<BackscrollError | null> }>();
 
   /** What a refusal in unknown words is about: of the token, or, where that is good, of what its user may read. Asked seldom. */
-  async function tell(untold: UntoldRefusal, token: string): Promise<BackscrollError> {
+  async function tell(untold: UntoldRefusal, token: string, signal: AbortSignal | undefined): Promise<BackscrollError> {
     const at = performance.now();
     let latest = judged.get(token);
     if (latest === undefined || at - latest.at > JUDGED_FOR_MS) {
@@ -155,7 +156,10 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
       latest = { at, problem: problemOf(token, undefined) };
       judged.set(token, latest);
     }
-    return (await latest.problem) ?? untold;
+    const problem = await (signal === undefined ? latest.problem : abortable(latest.problem, signal));
+    // Where it was not told, the next refusal asks again.
+    if (problem !== null && problem.code !== 'upstream_credentials') judged.delete(token);
+    return problem ?? untold;
   }
 
   return {
@@ -171,7 +175,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
       };
       const asking = get({ purpose: 'read', target, token, conversation, signal }, accept);
       const { page, mark } = await asking.catch(async (error: unknown) => {
-        throw error instanceof UntoldRefusal ? await tell(error, token) : error;
+        throw error instanceof UntoldRefusal ? await tell(error, token, signal) : error;
       });
       if (mark !== null) options.onNotice?.({ kind: 'cached', mark });
       const answer = { rows: page.rows, envelope: page.envelope, askedAt: askedAt - (mark?.ageMs ?? 0) };

@@ -2,7 +2,7 @@
 // and no token goes into a message.
 
 import { BackscrollError, notFound, type UpstreamSaid } from '../errors.ts';
-import { type Answered, type Refusal, refusalOf } from './refusal.ts';
+import { type Answered, type Refusal, refusalOf } from './chatwoot-refusal.ts';
 
 /** What the sentences depend on beside the answer. */
 export interface FailureContext {

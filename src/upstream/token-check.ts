@@ -3,7 +3,7 @@
 
 import type { BackscrollError } from '../errors.ts';
 import { type FailureContext, mapFailure, rejected, UntoldRefusal, withoutApiAccess } from './map-failure.ts';
-import type { Answered } from './refusal.ts';
+import type { Answered } from './chatwoot-refusal.ts';
 
 /** No account has id 0, and Chatwoot judges the token before it looks for the account (contract 2.2). */
 export const NOWHERE = { accountId: 0, conversationId: 0 } as const;

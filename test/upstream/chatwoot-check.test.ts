@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { describe, expect, it } from 'vitest';
-import { answer, errorJson, house, PAGE, TOKEN } from './house.ts';
+import { answer, CONVERSATION, errorJson, house, JSON_TYPE, LATEST, PAGE, signalled, TOKEN } from './house.ts';
 
 const missing = answer(404, errorJson('Resource could not be found'));
 
@@ -51,3 +51,16 @@ describe('checking the token', () => {
     await expect(upstream.check(AbortSignal.abort(new Error('gone')))).rejects.toThrow('gone');
   });
 });
+
+it('a read that waits for what the token is worth ends with its caller', async () => {
+  const [asked, probed] = signalled();
+  const { upstream } = await house((request, response) => {
+    if (request.url?.includes('/accounts/0/') === true) probed();
+    else answer(401, errorJson('Sem acesso'), { ...JSON_TYPE, 'x-request-id': 'r', 'x-runtime': '0.01' })(request, response);
+  });
+  const caller = new AbortController();
+  const read = upstream.read(CONVERSATION, LATEST, caller.signal);
+  await asked;
+  caller.abort(new Error('gone'));
+  await expect(read).rejects.toThrow('gone');
+}, 3000);

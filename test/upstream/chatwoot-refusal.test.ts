@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { refusalOf } from '../../src/upstream/refusal.ts';
+import { refusalOf } from '../../src/upstream/chatwoot-refusal.ts';
 import { FOREIGN_REFUSALS } from '../support/fake-chatwoot/in-between.ts';
 
 const OF_RAILS = { 'content-type': 'application/json; charset=utf-8', 'x-request-id': 'a', 'x-runtime': '0.012' };
