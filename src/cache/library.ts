@@ -25,6 +25,7 @@ import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { exactly, learnInto, modeOf, proveFrom } from './knowledge.ts';
 import { conversationKey, MemoryStore } from './memory-store.ts';
 import { MissingConversations } from './missing.ts';
+import { NewestTurns } from './newest-turns.ts';
 import type { CacheObserver, ReadReason } from './observer.ts';
 
 export interface LibraryOptions {
@@ -66,9 +67,6 @@ export interface Extent {
   readonly conversationId?: number;
 }
 
-/** So many newest pages in SETTLE are read as they were asked although less would do, of each conversation in its turn. */
-const NEWEST_PER_SETTLE = 16;
-
 export class Library {
   readonly #options: LibraryOptions;
   readonly #store: MemoryStore;
@@ -76,14 +74,12 @@ export class Library {
   readonly #flights: Flights<Landed>;
   #mode: HistoryMode;
   #sequence: Sequence = NOTHING_SEEN;
-  /** When a newest page was last read as it was asked although less would have done, ms. */
-  #newestAskedAt = -Infinity;
-  /** Since when each conversation has its turn once, ms. */
-  #newestRoundFrom = -Infinity;
+  readonly #newestTurns: NewestTurns;
 
   constructor(options: LibraryOptions) {
     this.#options = options;
     this.#mode = options.mode;
+    this.#newestTurns = new NewestTurns(options.freshness.settleMs);
     this.#store = new MemoryStore(options.memoryBytesMax);
     this.#flights = new Flights();
   }
@@ -133,17 +129,8 @@ export class Library {
     const { timeline, walk, newestAskedAt } = this.#store.get(conversation);
     if (asOf !== undefined) return takesNewest(query) && idRange(query).hi > highestId(timeline);
     if (query.mode !== 'latest' || highestId(timeline) < 0) return false;
-    const { now } = this;
-    const { settleMs } = this.#options.freshness;
-    const turnMs = settleMs / NEWEST_PER_SETTLE;
-    if (now - this.#newestAskedAt < turnMs) return false;
-    if (walk.historyReads > 0 && now - timeline.learntUpTo > 2 * turnMs) return false;
-    if (newestAskedAt >= this.#newestRoundFrom) {
-      if (now - this.#newestAskedAt < settleMs) return false;
-      this.#newestRoundFrom = now; // All who ask have had their turn.
-    }
-    this.#newestAskedAt = now;
-    return true;
+    if (walk.historyReads > 0 && this.now - timeline.learntUpTo > 2 * this.#newestTurns.everyMs) return false;
+    return this.#newestTurns.take(this.now, newestAskedAt);
   }
 
   /** True while upstream's word that the conversation is not there is young. */
