@@ -17,7 +17,7 @@ const subject = { ...walk, learn, prove, planFill, planSeal, planWitness, planRe
 describe('every planned read is sane, and a plan that is followed ends', () => {
   test('each of its reads proving more than before, where all ids are settled', () => {
     const tally = runPlanLaw({ runs: 600, seed, subject, settled: true });
-    expect(tally.seals).toBeGreaterThan(1_000);
+    expect(tally.seals).toBeGreaterThan(500);
     expect(tally.fills).toBeGreaterThan(300);
     expect(tally.witnesses).toBeGreaterThan(50);
     expect(tally.refreshes).toBeGreaterThan(1_000);
