@@ -31,6 +31,7 @@ const ONE_SHOTS: Readonly<Record<string, string>> = {
   test: 'test/timeline/query.test.ts',
   'test:faults': '--passWithNoTests none',
   'test:law': '--runs 100',
+  'test:differential': '--minutes 0.03 --rate 30 --seed 3',
   'bench:hits': '--rounds 1 --seconds 0.2 --connections 2',
   'bench:prove': '',
   'bench:walks': '',
