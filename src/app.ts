@@ -42,6 +42,7 @@ import { cacheObserver, protectionObserver, upstreamObserver } from './http/told
 import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounterStore } from './http/window-counters.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
+import { proxyFor } from './upstream/connections.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
 import { VERSION } from './version.ts';
 
@@ -101,6 +102,7 @@ export async function buildApp({
     tokenFor: (accountId) => config.chatwootAccountTokens.get(accountId) ?? config.chatwootApiToken,
     tokens: namedTokens(config),
     connections: config.upstreamConnections,
+    proxies: config.proxies,
     timeoutMs: config.upstreamTimeoutMs,
     bodyMaxBytes: config.upstreamBodyMaxBytes,
     now,
@@ -239,8 +241,10 @@ function tokensOf(config: Config, keys: SigningKeys | null): TokenVerifier | nul
   return tokenVerifier({ secrets, keys: keys?.find ?? null, issuer, audience });
 }
 
-function signingKeysOf({ jwksUrl }: Config, now: () => number, onFetched: (problem: string | null) => void): SigningKeys | null {
-  return jwksUrl === undefined ? null : new SigningKeys({ url: new URL(jwksUrl), onFetched, now });
+function signingKeysOf(config: Config, now: () => number, onFetched: (problem: string | null) => void): SigningKeys | null {
+  if (config.jwksUrl === undefined) return null;
+  const url = new URL(config.jwksUrl);
+  return new SigningKeys({ url, dispatcher: proxyFor(url, config.proxies), onFetched, now });
 }
 
 function namedTokens(config: Config): NamedToken[] {

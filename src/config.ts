@@ -6,6 +6,7 @@ import bytes from 'bytes';
 import ms from 'ms';
 import { parseClientKeys } from './clients/client-keys.ts';
 import { parseDuration, parseRate, type Rate } from './clients/rate.ts';
+import type { Proxies } from './upstream/connections.ts';
 import { errorCode, loadRegistry, type ClientRegistry, type ReadFile } from './clients/registry.ts';
 import { settingText, Unacceptable, unquoted } from './setting-text.ts';
 import { readTextFileSync } from './text-file.ts';
@@ -36,6 +37,8 @@ interface Setting<T> {
   readonly meaning: string;
   /** Secrets may also stand in a file that `NAME_FILE` names. */
   readonly secret?: true;
+  /** The name in small letters counts too, as it does elsewhere. */
+  readonly lowerCase?: true;
   /** Reads the value or the default. @throws Unacceptable */
   readonly parse: (text: string) => T;
 }
@@ -206,6 +209,33 @@ const SETTINGS = {
     meaning: 'Time after which a connection is cut whose caller takes nothing of an answer',
     parse: duration('1s', '10m'),
   },
+  httpProxy: {
+    name: 'HTTP_PROXY',
+    lowerCase: true,
+    default: '',
+    example: 'http://proxy.example.com:3128',
+    meaning:
+      'Proxy through which a `CHATWOOT_URL` or `JWKS_URL` of http is asked, unless it is a loopback address; also `http_proxy`',
+    secret: true,
+    parse: optional(proxyUrl),
+  },
+  httpsProxy: {
+    name: 'HTTPS_PROXY',
+    lowerCase: true,
+    default: '',
+    example: 'http://proxy.example.com:3128',
+    meaning: 'The same for https, by way of a tunnel; also `https_proxy`',
+    secret: true,
+    parse: optional(proxyUrl),
+  },
+  noProxy: {
+    name: 'NO_PROXY',
+    lowerCase: true,
+    default: '',
+    example: 'chatwoot.internal,.example.com',
+    meaning: 'Hosts, with those below them, that are asked without a proxy, separated by commas; `*` for all; also `no_proxy`',
+    parse: optional((text) => text),
+  },
   upstreamConnections: {
     name: 'UPSTREAM_CONNECTIONS',
     default: '16',
@@ -273,6 +303,7 @@ type Settings = { readonly [Field in keyof typeof SETTINGS]: ReturnType<(typeof 
 export interface Config extends Settings {
   /** All clients as they were at start. A reload asks `loadRegistry` for another and leaves this one alone. */
   readonly clients: ClientRegistry;
+  readonly proxies: Proxies;
 }
 
 /**
@@ -287,7 +318,8 @@ export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readText
   const read = loadRegistry({ ...sources, allowAnonymous: settings.allowAnonymous ?? false }, readFile);
   if (read.kind === 'problems') problems.push(...read.problems.map((problem) => `CLIENTS_FILE: ${problem}`));
   if (problems.length > 0 || read.kind === 'problems' || !hasAll(settings, FIELDS)) throw new ConfigError(problems);
-  return Object.freeze({ ...settings, clients: read.registry });
+  const proxies = { http: settings.httpProxy, https: settings.httpsProxy, except: settings.noProxy };
+  return Object.freeze({ ...settings, clients: read.registry, proxies });
 }
 
 interface SettingsRead {
@@ -349,7 +381,7 @@ function exampleOf(setting: Setting<unknown>): string {
 /** The text of a setting from its variable or its file; blank where it is not set. @throws Unacceptable */
 function textOf(setting: Setting<unknown>, env: NodeJS.ProcessEnv, readFile: ReadFile): string {
   const valueOf = (name: string): string => settingText(name, env[name] ?? '', NAMES);
-  const text = valueOf(setting.name);
+  const text = valueOf(setting.name) || (setting.lowerCase === true ? valueOf(setting.name.toLowerCase()) : '');
   const path = setting.secret ? valueOf(`${setting.name}_FILE`) : '';
   if (path === '') return text;
   if (text !== '') throw new Unacceptable(`and ${setting.name}_FILE are both set: keep one`);
@@ -465,6 +497,12 @@ function jwtSecrets(text: string): readonly string[] {
   if (secrets.length === 0) problems.push('holds no secret');
   if (problems.length > 0) throw new Unacceptable(...problems);
   return secrets;
+}
+
+function proxyUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:\/\//i.test(text)) throw new Unacceptable('is not a URL that begins with http:// or https://');
+  return url.href;
 }
 
 function jwksUrl(text: string): string {

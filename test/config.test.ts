@@ -34,6 +34,9 @@ const NAMES = [
   'SETTLE',
   'UNREAD_MEMORY',
   'UNREAD_TIMEOUT',
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'NO_PROXY',
   'UPSTREAM_CONNECTIONS',
   'UPSTREAM_TIMEOUT',
   'UPSTREAM_RATE',
@@ -67,6 +70,27 @@ function problemsOf(env: NodeJS.ProcessEnv, readFile: (path: string) => string =
   }
 }
 
+describe('proxies', () => {
+  test('are named in capitals or, where those are not set, in small letters', () => {
+    const env = {
+      ...base,
+      https_proxy: 'http://small.example.com:3128',
+      http_proxy: 'http://a:b@small.example.com',
+      NO_PROXY: 'x',
+      no_proxy: 'y',
+    };
+    expect(loadConfig({ ...env, HTTPS_PROXY: 'http://large.example.com:3128' }, noFiles).proxies).toEqual({
+      http: 'http://a:b@small.example.com/',
+      https: 'http://large.example.com:3128/',
+      except: 'x',
+    });
+  });
+
+  test.each(['proxy.example.com:3128', 'socks5://proxy.example.com', 'http://'])('are refused by name: %s', (https_proxy) => {
+    expect(() => loadConfig({ ...base, https_proxy }, noFiles)).toThrow(/^ +HTTPS_PROXY is not a URL that begins with/m);
+  });
+});
+
 describe('settings', () => {
   test('have their defaults', () => {
     const { clients, clientKeys, ...config } = loadConfig(base, noFiles);
@@ -97,6 +121,10 @@ describe('settings', () => {
       settleMs: 120_000,
       unreadMemoryBytes: 128 * 1024 * 1024,
       unreadTimeoutMs: 30_000,
+      httpProxy: undefined,
+      httpsProxy: undefined,
+      noProxy: undefined,
+      proxies: { http: undefined, https: undefined, except: undefined },
       upstreamConnections: 16,
       upstreamTimeoutMs: 10_000,
       upstreamRate: { max: 2_400, windowMs: 60_000 },
@@ -558,7 +586,7 @@ describe('settingsTable', () => {
   const lines = settingsTable().split('\n');
 
   test('has three cells in each line, and every variable', () => {
-    for (const line of lines) expect(line.split('|')).toHaveLength(5);
+    for (const line of lines) expect(line.split('|')).toHaveLength(7);
     expect(lines.slice(2).map((line) => line.split('`')[1])).toEqual(NAMES);
   });
 

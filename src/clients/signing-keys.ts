@@ -2,6 +2,7 @@
 // key server fails. One that names an unknown key has them fetched, seldom, and waits for that a short time.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Dispatcher, fetch, type Response } from 'undici';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 
 /** Keys are fetched anew after so long, so that a key that was taken away dies. */
@@ -23,6 +24,8 @@ export class SigningKeysUnavailable extends Error {}
 
 export interface SigningKeysOptions {
   readonly url: URL;
+  /** What fetches them, where they are not reached directly; is closed with this. */
+  readonly dispatcher?: Dispatcher | undefined;
   /** Told of each fetch: null, or what was wrong, in words without the address. */
   readonly onFetched: (problem: string | null) => void;
   /** A clock in milliseconds that never steps. */
@@ -74,6 +77,7 @@ export class SigningKeys {
   close(): void {
     clearInterval(this.#renewal);
     this.#closing.abort();
+    void this.#options.dispatcher?.close();
   }
 
   #kept(): KeySet | null {
@@ -97,10 +101,15 @@ export class SigningKeys {
 
   /** Resolves to whether it brought keys; never rejects. */
   async #fetch(): Promise<boolean> {
-    const { url, onFetched, now } = this.#options;
+    const { url, onFetched, now, dispatcher } = this.#options;
     try {
       const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(FETCH_TIMEOUT_MS)]);
-      const response = await fetch(url, { redirect: 'manual', headers: { accept: 'application/json' }, signal });
+      const response = await fetch(url, {
+        redirect: 'manual',
+        headers: { accept: 'application/json' },
+        signal,
+        ...(dispatcher === undefined ? {} : { dispatcher }),
+      });
       if (response.status !== 200) throw new Error(`it answered with status ${response.status}`);
       this.#set = { ...keySetOf(await limitedText(response)), fetchedAt: now() };
       this.#hasFailed = false;

@@ -1,8 +1,8 @@
 // What Chatwoot says to a server that wants to read messages from it: each question one short read, nothing is changed.
 // Findings hold sentences of ours, ids, version numbers and nothing else of what came back.
 
-import { Pool } from 'undici';
 import { BackscrollError } from '../errors.ts';
+import { openConnections, type Proxies } from '../upstream/connections.ts';
 import { messagesTarget, pathPrefix } from '../upstream/chatwoot-url.ts';
 import { exchange, type ExchangeAnswer } from '../upstream/exchange.ts';
 import { type FailureContext, mapFailure, withoutApiAccess } from '../upstream/map-failure.ts';
@@ -29,6 +29,7 @@ export interface ChatwootQuestions {
   /** How far Chatwoot's clock may be off before proofs suffer. */
   readonly skewMaxMs: number;
   readonly timeoutMs: number;
+  readonly proxies: Proxies;
   readonly signal: AbortSignal;
 }
 
@@ -48,11 +49,11 @@ type Get = (target: string, headers?: Readonly<Record<string, string>>) => Promi
 
 /** Asks everything, in order; ends early where there is no Chatwoot to ask. */
 export async function askChatwoot(questions: ChatwootQuestions): Promise<readonly Finding[]> {
-  const { baseUrl, tokens, timeoutMs, signal } = questions;
-  const pool = new Pool(baseUrl.origin, { connections: 1, connect: { timeout: timeoutMs } });
+  const { baseUrl, tokens, timeoutMs, proxies, signal } = questions;
+  const connections = openConnections(baseUrl, { connections: 1, timeoutMs, proxies });
   const get: Get = async (target, headers = {}) => {
     const always = { Accept: 'application/json', 'Cache-Control': 'no-cache', 'User-Agent': `backscroll/${VERSION}` };
-    return exchange(pool, { target, headers: { ...always, ...headers }, timeoutMs, bodyMaxBytes: BODY_BYTES_MAX }, signal);
+    return exchange(connections, { target, headers: { ...always, ...headers }, timeoutMs, bodyMaxBytes: BODY_BYTES_MAX }, signal);
   };
   const findings: Finding[] = [];
   try {
@@ -67,7 +68,7 @@ export async function askChatwoot(questions: ChatwootQuestions): Promise<readonl
     else if (signal.aborted) findings.push({ kind: 'problem', text: 'Chatwoot took too long over all questions' });
     else throw error;
   } finally {
-    await pool.destroy();
+    await connections.destroy();
   }
   return findings;
 }

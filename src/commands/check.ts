@@ -3,6 +3,7 @@
 
 import { SigningKeys } from '../clients/signing-keys.ts';
 import { ConfigError, loadConfig, type Config } from '../config.ts';
+import { proxyFor } from '../upstream/connections.ts';
 import { askChatwoot, type Finding, type NamedToken } from './ask-chatwoot.ts';
 import type { Terminal } from './terminal.ts';
 import { optionsOf } from './usage.ts';
@@ -31,12 +32,13 @@ export async function check(args: readonly string[], env: NodeJS.ProcessEnv, { s
     return false;
   }
   tell(settingsFindings(config));
-  if (config.jwksUrl !== undefined) tell([await keysFinding(new URL(config.jwksUrl))]);
+  if (config.jwksUrl !== undefined) tell([await keysFinding(new URL(config.jwksUrl), config.proxies)]);
   tell(
     await askChatwoot({
       baseUrl: new URL(config.chatwootUrl),
       tokens: tokensOf(config),
       skewMaxMs: config.settleMs / 2,
+      proxies: config.proxies,
       timeoutMs: Math.min(config.upstreamTimeoutMs, QUESTION_TIMEOUT_MS),
       signal: AbortSignal.timeout(ALL_TIMEOUT_MS),
     }),
@@ -65,9 +67,14 @@ function proxyFindings(trustProxy: Config['trustProxy']): Finding[] {
   return typeof trustProxy === 'boolean' ? [{ kind: 'note', text: trustProxy ? everyone : off }] : [];
 }
 
-async function keysFinding(url: URL): Promise<Finding> {
+async function keysFinding(url: URL, proxies: Config['proxies']): Promise<Finding> {
   let problem: string | null = null;
-  const keys = new SigningKeys({ url, onFetched: (text) => (problem = text), now: () => performance.now() });
+  const keys = new SigningKeys({
+    url,
+    dispatcher: proxyFor(url, proxies),
+    onFetched: (text) => (problem = text),
+    now: () => performance.now(),
+  });
   const count = await keys.fetch().catch(() => null);
   keys.close();
   if (count === null) return { kind: 'problem', text: `JWKS_URL: ${problem}` };

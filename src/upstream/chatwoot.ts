@@ -4,7 +4,7 @@ import { BackscrollError, type ErrorCode, notFound } from '../errors.ts';
 import { abortable } from './abortable.ts';
 import { type CacheMark, cacheMark } from './cache-marks.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
-import { openPool } from './connections.ts';
+import { openConnections, type Proxies } from './connections.ts';
 import { exchange, type ExchangeAnswer } from './exchange.ts';
 import { invalidAnswer } from './map-broken-exchange.ts';
 import { type FailureContext, mapFailure, UntoldRefusal, whatAnswered } from './map-failure.ts';
@@ -52,6 +52,7 @@ export interface ChatwootOptions {
   /** Of Backscroll, for the User-Agent. */
   readonly version: string;
   readonly connections: number;
+  readonly proxies?: Proxies;
   /** For one exchange as a whole: waiting for a connection, sending, and all of the answer. */
   readonly timeoutMs: number;
   readonly bodyMaxBytes: number;
@@ -79,7 +80,7 @@ const SENDABLE = /^[\x21-\x7e]+$/;
 export function createChatwoot(options: ChatwootOptions): Upstream {
   const { baseUrl, timeoutMs, bodyMaxBytes, now } = options;
   const prefix = pathPrefix(baseUrl);
-  const pool = openPool(baseUrl.origin, { connections: options.connections, timeoutMs });
+  const connections = openConnections(baseUrl, options);
 
   /** Sends one GET, takes what `accept` makes of its answer, and reports how it went. */
   async function get<T>(
@@ -103,7 +104,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
     let answer: ExchangeAnswer | undefined;
     let status: UpstreamStatus = 'aborted';
     try {
-      answer = await exchange(pool, { target, headers, timeoutMs, bodyMaxBytes }, signal);
+      answer = await exchange(connections, { target, headers, timeoutMs, bodyMaxBytes }, signal);
       status = answer.status;
       // A cache that says so has kept the id along with the answer.
       if (isToAnother(id, answer.header('x-request-id')) && cacheMark(answer.header) === null) throw new MisplacedAnswer();
@@ -213,7 +214,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
     },
 
     async close() {
-      await pool.close();
+      await connections.close();
     },
   };
 }

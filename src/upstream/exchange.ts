@@ -1,6 +1,6 @@
 // One request to Chatwoot and its whole answer, within one deadline and one size.
 
-import type { Dispatcher, Pool } from 'undici';
+import type { Dispatcher } from 'undici';
 import { BackscrollError } from '../errors.ts';
 import { Carriage } from './connections.ts';
 import { startDeadline } from './deadline.ts';
@@ -31,22 +31,22 @@ const ERROR_BODY_MAX_BYTES = 64 * 1024;
  * Sends a GET and receives its answer. Redirects are not followed.
  * @throws BackscrollError `upstream_unreachable`, `upstream_timeout`, `upstream_invalid` or `draining`; the caller's abort reason as it is.
  */
-export async function exchange(pool: Pool, request: ExchangeRequest, caller?: AbortSignal): Promise<ExchangeAnswer> {
+export async function exchange(connections: Dispatcher, request: ExchangeRequest, caller?: AbortSignal): Promise<ExchangeAnswer> {
   caller?.throwIfAborted();
   const deadline = startDeadline(request.timeoutMs, caller);
   try {
-    return await receive(pool, request, deadline.signal);
+    return await receive(connections, request, deadline.signal);
   } finally {
     deadline.clear();
   }
 }
 
-async function receive(pool: Pool, request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeAnswer> {
+async function receive(connections: Dispatcher, request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeAnswer> {
   let phase: Phase = 'head';
   try {
     const { target, headers } = request;
     const carriage = new Carriage();
-    const answer = await pool.request({ method: 'GET', path: target, headers, signal, opaque: carriage });
+    const answer = await connections.request({ method: 'GET', path: target, headers, signal, opaque: carriage });
     phase = 'body';
     const header = (name: string): string | undefined => {
       const value = answer.headers[name];

@@ -21,7 +21,9 @@ const CUT = 'the connection was cut; try again later';
 export function mapBrokenExchange(error: unknown, phase: Phase): BackscrollError | undefined {
   if (error instanceof errors.HTTPParserError) {
     // It holds what was received. The end of a connection within an answer in chunks has no code of its own.
-    return /Invalid EOF state/.test(error.message) ? cut('EOF', phase) : invalidAnswer('it is not HTTP');
+    return /Invalid EOF state/.test(error.message)
+      ? cut('EOF', phase)
+      : invalidAnswer('it is not HTTP. If Chatwoot is reached by https there, say so in the URL');
   }
   const code = codeOf(error);
   if (code === undefined) return undefined;
@@ -63,7 +65,7 @@ function whyUnreachable(code: string): string {
     case 'EAI_AGAIN':
       return 'the host name in CHATWOOT_URL is not found';
     case 'ECONNREFUSED':
-      return 'nothing listens at CHATWOOT_URL';
+      return 'nothing listens at CHATWOOT_URL, or at the proxy for it where one is set';
     case 'ECONNRESET':
     case 'EPIPE':
     case 'UND_ERR_SOCKET':
@@ -71,7 +73,7 @@ function whyUnreachable(code: string): string {
     default:
       if (/CERT|ERR_TLS|SIGNATURE/.test(code)) return 'its TLS certificate is not trusted';
       if (/SSL|EPROTO/.test(code)) return 'the TLS handshake failed. Check http and https in CHATWOOT_URL';
-      return 'check CHATWOOT_URL and the network';
+      return 'check CHATWOOT_URL, the network, and the proxy where one is set';
   }
 }
 
