@@ -586,13 +586,13 @@ describe('settingsTable', () => {
   const lines = settingsTable().split('\n');
 
   test('has three cells in each line, and every variable', () => {
-    for (const line of lines) expect(line.split('|')).toHaveLength(7);
+    for (const line of lines) expect(line.split('|')).toHaveLength(5);
     expect(lines.slice(2).map((line) => line.split('`')[1])).toEqual(NAMES);
   });
 
   test('says defaults and files of secrets', () => {
     expect(lines).toContain('| `PORT` | `8080` | Port to listen on; 0 takes a free one |');
-    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(5);
+    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(7);
     expect(lines.find((line) => line.startsWith('| `CHATWOOT_URL`'))).toMatch(/^\| `CHATWOOT_URL` \| {2}\| Where/);
   });
 });

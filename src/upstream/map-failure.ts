@@ -27,6 +27,9 @@ export class UntoldRefusal extends BackscrollError {
   }
 }
 
+/** What nginx, and what Go's servers say to a request without TLS. */
+const PLAIN_TO_TLS = /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server/;
+
 const FORBIDDEN =
   'Chatwoot does not let the user of this server read this conversation. Make that user an administrator of the account';
 
@@ -55,6 +58,11 @@ export function mapFailure(answer: Answered, context: FailureContext): Backscrol
   if (status === 404) {
     const message = `There is no Chatwoot API at the configured address (${what}). Check CHATWOOT_URL and what stands between here and Chatwoot`;
     return new BackscrollError('upstream_error', message, { upstream });
+  }
+  if (status === 400 && PLAIN_TO_TLS.test(answer.body.toString('latin1'))) {
+    return new BackscrollError('upstream_error', 'CHATWOOT_URL says http where https is answered: write https:// there', {
+      upstream,
+    });
   }
   if (status >= 400) {
     const message = `Chatwoot does not accept the request (${what}). Check CHATWOOT_URL and what stands between here and Chatwoot`;

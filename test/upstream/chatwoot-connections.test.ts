@@ -90,6 +90,22 @@ describe('connections that fail', () => {
     expect(events.map(({ status }) => status)).toEqual(['unreachable']);
   });
 
+  it.each([
+    ['an alert of TLS', Buffer.from([0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x46]), /say so in the URL/],
+    [
+      'nginx',
+      'HTTP/1.1 400 Bad Request\r\ncontent-length: 52\r\n\r\nThe plain HTTP request was sent to HTTPS port. Sorry.',
+      /write https/,
+    ],
+    ['Caddy', 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n', /write https/],
+  ])('says that https is meant where %s answers http', async (_who, bytes, sentence) => {
+    const server = createTcpServer((socket) => void socket.on('error', () => {}).on('data', () => socket.end(bytes)));
+    const port = await listen(server);
+    closing.push(() => new Promise((resolve) => server.close(resolve)));
+    const { upstream } = client(port);
+    expect(await failure(upstream.read(CONVERSATION, LATEST))).toMatchObject({ message: expect.stringMatching(sentence) });
+  });
+
   it('says that http and https were mixed up', async () => {
     const server = createTcpServer((socket) => {
       socket
