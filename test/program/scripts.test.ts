@@ -36,6 +36,7 @@ const ONE_SHOTS: Readonly<Record<string, string>> = {
   'bench:prove': '',
   'bench:walks': '',
   'bench:trace': '--hours 0.02',
+  'bench:memory': '--conversations 20 --memory 1mb',
   soak: '--minutes 0.03 --rate 20',
 };
 
