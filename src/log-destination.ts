@@ -8,6 +8,8 @@ import type { Writable } from 'node:stream';
 export interface Sink {
   /** Calls back, later, with how many of the bytes it took, or with why it took no more. */
   write(bytes: Buffer, done: (error: NodeJS.ErrnoException | null, taken: number) => void): void;
+  /** Whether a write keeps a thread until it is done, without which the process does not end. */
+  readonly holdsThread: boolean;
   /** Takes what it can at once, without a word about it later. @returns how much that was. @throws where that fails */
   writeNow(bytes: Buffer): number;
 }
@@ -26,6 +28,7 @@ export class LogDestination {
   #waiting = '';
   /** What the sink is at: all of `bytes` from `at` on. */
   #writing: { readonly bytes: Buffer; at: number } | null = null;
+  #isOut = false;
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
   #untold = 0;
@@ -42,6 +45,11 @@ export class LogDestination {
   /** Lines that were dropped so far. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** Whether a write is under way for which the process would have to wait at its end. */
+  get isHung(): boolean {
+    return this.#isOut && this.#sink.holdsThread;
   }
 
   /** Takes one line with its end. pino calls this. */
@@ -65,8 +73,13 @@ export class LogDestination {
     });
   }
 
-  /** Writes what waits where that takes no time, and drops the rest: for the end of the process. pino calls it after a fatal line. */
+  /** Writes what waits, where that takes no time. pino calls it after a fatal line. */
   flushSync(): void {
+    if (!this.#isOut) this.end();
+  }
+
+  /** The same at the end of the process: what does not go now is lost. */
+  end(): void {
     if (this.#waiting === '') return;
     const bytes = this.#take();
     let taken = 0;
@@ -96,7 +109,9 @@ export class LogDestination {
   #go(): void {
     const writing = this.#writing;
     if (writing === null) return;
+    this.#isOut = true;
     this.#sink.write(writing.bytes.subarray(writing.at), (error, taken) => {
+      this.#isOut = false;
       writing.at += taken;
       if (writing.at < writing.bytes.length) {
         if (error === null) return this.#go();
@@ -132,7 +147,7 @@ let standardOutput: LogDestination | undefined;
 export function logToStandardOutput(): LogDestination {
   if (standardOutput !== undefined) return standardOutput;
   const destination = new LogDestination(sinkOf(1));
-  process.on('exit', () => destination.flushSync());
+  process.on('exit', () => destination.end());
   return (standardOutput = destination);
 }
 
@@ -147,6 +162,7 @@ function sinkOf(fd: number): Sink {
 
 function fileSink(fd: number): Sink {
   return {
+    holdsThread: true,
     write: (bytes, done) => write(fd, bytes, (error, taken) => done(error, taken ?? 0)),
     writeNow: (bytes) => writeSync(fd, bytes),
   };
@@ -156,6 +172,7 @@ function streamSink(stream: Writable): Sink {
   // Without a listener it would end the process; each write is told of its own failure.
   stream.on('error', () => {});
   return {
+    holdsThread: false,
     write: (bytes, done) => void stream.write(bytes, (error) => done(error ?? null, error ? 0 : bytes.length)),
     writeNow(bytes) {
       if (stream.writableLength > 0) return 0;

@@ -14,8 +14,8 @@ export function createLogger(config: Pick<Config, 'logLevel'>, destination: LogD
   return logger;
 }
 
-/** What the last lines get to be written, of the time that is set aside for the end. */
-const LAST_LINES_MS = 200;
+/** What the last lines get to be written, at most half of the time that is left. */
+const LAST_LINES_MS = 1000;
 
 /** Starts to listen. @returns the app and the address it answers at. */
 export async function start(config: Config, logger: Logger): Promise<{ app: App; url: string }> {
@@ -42,15 +42,13 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
       logger.info({ signal }, 'shutting down');
       await sleep(config.drainDelayMs);
     }
+    const endsAt = performance.now() + config.shutdownTimeoutMs;
     await app.close();
-    if (await app.isHung()) return endAtOnce(logger);
-    await logToStandardOutput().flush({ withinMs: LAST_LINES_MS });
+    const hangs = await app.isHung();
+    if (hangs) logger.error('CLIENTS_FILE is still being read: the process ends without waiting for its file system');
+    const log = logToStandardOutput();
+    await log.flush({ withinMs: Math.min(LAST_LINES_MS, Math.max(0, endsAt - performance.now()) / 2) });
+    // An ordinary exit waits for Node's threads.
+    if (hangs || log.isHung) process.kill(process.pid, 'SIGKILL');
   });
-}
-
-/** An ordinary exit waits for Node's threads, one of which hangs in a read. */
-async function endAtOnce(logger: Logger): Promise<void> {
-  logger.error('CLIENTS_FILE is still being read: the process ends without waiting for its file system');
-  await logToStandardOutput().flush({ withinMs: LAST_LINES_MS });
-  process.kill(process.pid, 'SIGKILL');
 }

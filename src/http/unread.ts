@@ -32,8 +32,19 @@ const LOOK_EVERY_MS = 1000;
 export type CutReason = 'stalled' | 'full';
 export const CUT_REASONS: readonly CutReason[] = ['stalled', 'full'];
 
+/** What one client leaves unread. A body that several of its answers share is there once. */
+interface Share {
+  bytes: number;
+  readonly answersOf: Map<Buffer, number>;
+}
+
+interface Answer {
+  readonly client: string;
+  readonly body: Buffer;
+}
+
 interface Held {
-  readonly answers: Map<ServerResponse, { readonly client: string; readonly bytes: number }>;
+  readonly answers: Map<ServerResponse, Answer>;
   readonly onClose: () => void;
   /** What the system had taken of this connection at that moment. */
   taken: number;
@@ -47,7 +58,7 @@ interface Watched extends ServerResponse {
 export class UnreadAnswers {
   readonly #options: UnreadAnswersOptions;
   readonly #held = new Map<Socket, Held>();
-  readonly #bytesOf = new Map<string, number>();
+  readonly #shares = new Map<string, Share>();
   readonly #cuts = new Map<CutReason, number>();
   #bytes = 0;
   #timeoutMs: number;
@@ -60,12 +71,13 @@ export class UnreadAnswers {
 
   /** The class of responses for the server: one that tells when an answer is not taken at once. */
   get responses(): typeof ServerResponse {
-    const note = (response: ServerResponse, bytes: number): void => this.#note(response, bytes);
+    const note = (response: ServerResponse, body: Buffer): void => this.#note(response, body);
     return class<Request extends IncomingMessage> extends ServerResponse<Request> {
       override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
         // oxlint-disable-next-line unbound-method -- called on this, with what its overloads have in common
         Reflect.apply(super.end, this, [chunk, encoding, callback]);
-        if (!this.writableFinished) note(this, typeof chunk === 'string' || Buffer.isBuffer(chunk) ? chunk.length : 0);
+        if (!this.writableFinished)
+          note(this, Buffer.isBuffer(chunk) ? chunk : Buffer.from(typeof chunk === 'string' ? chunk : ''));
         return this;
       }
     };
@@ -104,19 +116,20 @@ export class UnreadAnswers {
 
   #isFull(client: string): boolean {
     const { bytesMax } = this.#options;
-    return this.#bytes >= bytesMax || (this.#bytesOf.get(client) ?? 0) >= bytesMax * CLIENT_SHARE;
+    return this.#bytes >= bytesMax || (this.#shares.get(client)?.bytes ?? 0) >= bytesMax * CLIENT_SHARE;
   }
 
-  #note(response: Watched, bodyBytes: number): void {
+  #note(response: Watched, body: Buffer): void {
     const { socket } = response.req;
     if (socket.destroyed) return;
     const client = response.asker === undefined ? STRANGERS : this.#options.clientOf(response.asker);
-    // What `admit` refuses is small, but even that is not taken: nobody reads here.
-    if (this.#isFull(client)) return this.#cut(socket, 'full');
-    const held = this.#held.get(socket) ?? this.#hold(socket);
-    const bytes = ANSWER_BYTES + bodyBytes;
-    held.answers.set(response, { client, bytes });
-    this.#count(client, bytes);
+    const before = this.#held.get(socket);
+    // More is asked for here than is taken, and what `admit` says is not taken either. The first answer of a connection is another
+    // matter: many may have waited for one read, and all get its page at once.
+    if (before !== undefined && this.#isFull(client)) return this.#cut(socket, 'full');
+    const held = before ?? this.#hold(socket);
+    held.answers.set(response, { client, body });
+    this.#count({ client, body }, 1);
     response.once('close', () => this.#release(socket, held, response));
   }
 
@@ -136,18 +149,24 @@ export class UnreadAnswers {
     const answer = held.answers.get(response);
     if (answer === undefined) return;
     held.answers.delete(response);
-    this.#count(answer.client, -answer.bytes);
+    this.#count(answer, -1);
     if (held.answers.size > 0) return;
     this.#held.delete(socket);
     socket.off('close', held.onClose);
     if (this.#held.size === 0) this.#rest();
   }
 
-  #count(client: string, bytes: number): void {
+  #count({ client, body }: Answer, change: 1 | -1): void {
+    const share = this.#shares.get(client) ?? { bytes: 0, answersOf: new Map<Buffer, number>() };
+    const [before, after] = [share.answersOf.get(body) ?? 0, (share.answersOf.get(body) ?? 0) + change];
+    const bodies = Number(after > 0) - Number(before > 0);
+    const bytes = change * ANSWER_BYTES + bodies * body.length;
     this.#bytes += bytes;
-    const left = (this.#bytesOf.get(client) ?? 0) + bytes;
-    if (left === 0) this.#bytesOf.delete(client);
-    else this.#bytesOf.set(client, left);
+    share.bytes += bytes;
+    if (after > 0) share.answersOf.set(body, after);
+    else share.answersOf.delete(body);
+    if (share.bytes > 0) this.#shares.set(client, share);
+    else this.#shares.delete(client);
   }
 
   #watch(): void {

@@ -50,6 +50,22 @@ test('requests on one connection, none of whose answers is taken: they hold litt
   await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
 });
 
+test('many who wait for one large read all get their answer', async () => {
+  // A client may leave one of them unread.
+  const { backscroll, chatwoot } = await startLarge({ UNREAD_MEMORY: '80mb' });
+  const gate = chatwoot.hold();
+  const asked = Array.from({ length: 8 }, async () => as(KEYS.honest, backscroll, PAGE));
+  await gate.arrived;
+  // All have come before the answer.
+  await vi.waitFor(async () => expect(await metricOf(backscroll, 'backscroll_connections')).toBe(9));
+  gate.release();
+  const answers = await Promise.all(asked);
+  expect(new Set(answers.map(({ status, body }) => `${status} ${body.length}`))).toEqual(
+    new Set([`200 ${Buffer.byteLength(chatwoot.table.body(1, LARGE, { after: 1, before: 900_000 }))}`]),
+  );
+  expect(await metricOf(backscroll, 'backscroll_unread_cut_total{reason="full"}')).toBe(0);
+});
+
 test('an answer of which nothing is taken is cut after a while', async () => {
   const { backscroll } = await startLarge({ UNREAD_TIMEOUT: '1s' });
   await leaveUnread(backscroll, 1);

@@ -13,7 +13,7 @@ import { metricOf, startServe, type Serve } from './serve.ts';
 vi.setConfig({ testTimeout: 60_000 });
 
 /** Lines enough to fill a pipe and all that waits for it. */
-const REQUESTS = 3000;
+const REQUESTS = 2000;
 const DROPPED = 'backscroll_log_lines_dropped_total';
 
 test('a full disk: answers go on, lines are counted, and it ends with 0', async () => {
