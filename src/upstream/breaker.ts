@@ -14,7 +14,7 @@
 import { circuitBreaker, CircuitState, ConstantBackoff, CountBreaker, handleWhenResult } from 'cockatiel';
 import { LRUCache } from 'lru-cache';
 import { BackscrollError, type ErrorCode } from '../errors.ts';
-import { AnswerCut } from './map-broken-exchange.ts';
+import { AnswerCut, ConnectionSilent } from './map-broken-exchange.ts';
 import { Refused } from './refused.ts';
 
 export type BreakerState = 'closed' | 'half-open' | 'open';
@@ -176,6 +176,7 @@ export class Breaker {
       this.#heard++;
       return this.#trouble(key);
     }
+    if (error instanceof ConnectionSilent) return 'nothing'; // A new one finds out.
     if (code === 'upstream_unreachable') return 'fails';
     if (status === undefined) return 'nothing';
     if (status > 500) return 'fails';

@@ -6,9 +6,10 @@ import { type CacheMark, cacheMark } from './cache-marks.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
 import { openConnections, type Proxies } from './connections.ts';
 import { exchange, type ExchangeAnswer } from './exchange.ts';
-import { invalidAnswer } from './map-broken-exchange.ts';
+import { ConnectionSilent, invalidAnswer } from './map-broken-exchange.ts';
 import { type FailureContext, mapFailure, UntoldRefusal, whatAnswered } from './map-failure.ts';
 import { isToAnother, MisplacedAnswer, newQuestionId } from './misplaced.ts';
+import { Patience } from './patience.ts';
 import { splitBody } from './split-body.ts';
 import { apiAccessProblem, judgeToken, LATEST, type ListedAccount, listedAccounts, NOWHERE } from './token-check.ts';
 import type { ConversationId, UnlearnableBecause, Upstream, UpstreamAnswer } from './upstream.ts';
@@ -21,8 +22,11 @@ export interface NamedToken {
   readonly account?: number;
 }
 
-/** How an exchange ended: Chatwoot's status, or why there is none that counts. `misplaced`: it answered another question. */
-export type UpstreamStatus = number | 'invalid' | 'misplaced' | 'unreachable' | 'timeout' | 'aborted';
+/**
+ * How an exchange ended: Chatwoot's status, or why there is none that counts. `misplaced`: it answered another question;
+ * `silent`: its connection said nothing any more.
+ */
+export type UpstreamStatus = number | 'invalid' | 'misplaced' | 'silent' | 'unreachable' | 'timeout' | 'aborted';
 
 /**
  * What an operator must know of an answer.
@@ -70,6 +74,8 @@ interface Question {
   readonly target: string;
   readonly token: string;
   readonly conversation?: ConversationId | null;
+  /** The failure that it is asked again for. */
+  readonly again?: Error | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -81,10 +87,11 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
   const { baseUrl, timeoutMs, bodyMaxBytes, now } = options;
   const prefix = pathPrefix(baseUrl);
   const connections = openConnections(baseUrl, options);
+  const patience = new Patience({ timeoutMs, now: () => performance.now() });
 
   /** Sends one GET, takes what `accept` makes of its answer, and reports how it went. */
   async function get<T>(
-    { purpose, target, token, conversation = null, signal }: Question,
+    { purpose, target, token, conversation = null, again, signal }: Question,
     accept: (answer: ExchangeAnswer) => T,
   ): Promise<T> {
     if (!SENDABLE.test(token)) {
@@ -103,8 +110,14 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
     const startedAt = performance.now();
     let answer: ExchangeAnswer | undefined;
     let status: UpstreamStatus = 'aborted';
+    const inVain = again instanceof ConnectionSilent ? setTimeout(() => patience.wasInVain(), patience.leastMs) : undefined;
     try {
-      answer = await exchange(connections, { target, headers, timeoutMs, bodyMaxBytes }, signal);
+      const onHead = (afterMs: number): void => {
+        clearTimeout(inVain);
+        patience.answered(afterMs);
+      };
+      const silenceMs = purpose === 'read' && again === undefined ? patience.silenceMs : null;
+      answer = await exchange(connections, { target, headers, timeoutMs, bodyMaxBytes, silenceMs, onHead }, signal);
       status = answer.status;
       // A cache that says so has kept the id along with the answer.
       if (isToAnother(id, answer.header('x-request-id')) && cacheMark(answer.header) === null) throw new MisplacedAnswer();
@@ -117,6 +130,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
       }
       throw error;
     } finally {
+      clearTimeout(inVain);
       options.onRead?.({ purpose, status, durationMs: performance.now() - startedAt, bytes: answer?.body.length ?? 0 });
     }
   }
@@ -164,7 +178,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
   }
 
   return {
-    async read(conversation, query, signal): Promise<UpstreamAnswer> {
+    async read(conversation, query, signal, { again } = { priority: 'caller' }): Promise<UpstreamAnswer> {
       const token = options.tokenFor(conversation.accountId);
       if (token === undefined) throw notFound();
       const target = messagesTarget(prefix, conversation, query);
@@ -174,7 +188,7 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
         if ([...page.conversations].some((id) => id !== conversation.conversationId)) throw new MisplacedAnswer();
         return { page, mark: cacheMark(answer.header) };
       };
-      const asking = get({ purpose: 'read', target, token, conversation, signal }, accept);
+      const asking = get({ purpose: 'read', target, token, conversation, again, signal }, accept);
       const { page, mark } = await asking.catch(async (error: unknown) => {
         throw error instanceof UntoldRefusal ? await tell(error, token, signal) : error;
       });
@@ -238,6 +252,7 @@ const STATUS_OF_CODE: Partial<Record<ErrorCode, UpstreamStatus>> = {
 /** How a failed exchange counts; `undefined` where Chatwoot's own status says it, or nothing was received at all. */
 export function upstreamStatus(error: unknown): UpstreamStatus | undefined {
   if (error instanceof MisplacedAnswer) return 'misplaced';
+  if (error instanceof ConnectionSilent) return 'silent';
   if (error instanceof BackscrollError && error.code === 'upstream_timeout' && error.upstream !== undefined) return undefined;
   return error instanceof BackscrollError ? STATUS_OF_CODE[error.code] : undefined;
 }

@@ -1,5 +1,6 @@
 // The connections to Chatwoot, and which of them an answer came over. A connection that is off by one answers every question
-// with the answer to another, so the very one must not be asked again. A pool of undici does not name it.
+// with the answer to another, so the very one must not be asked again; one whose peer is gone says nothing. A pool of undici
+// does not name it.
 
 import type { Socket } from 'node:net';
 import { type Agent, buildConnector, Client, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
@@ -7,18 +8,69 @@ import { passOverContinue } from './interim-answers.ts';
 
 /** Goes along with a request as its `opaque`, and learns which connection took it. */
 export class Carriage {
-  connection: Connection | undefined;
+  readonly #onTaken: (isReused: boolean) => void;
+  #connection: Connection | undefined;
+  #socket: Socket | undefined;
+  #bytesBefore = 0;
+
+  /** `onTaken` is told whether the connection answered before. */
+  constructor(onTaken: (isReused: boolean) => void) {
+    this.#onTaken = onTaken;
+  }
+
+  taken(connection: Connection): void {
+    this.#connection = connection;
+    this.#socket = connection.reusable;
+    this.#bytesBefore = this.#socket?.bytesRead ?? 0;
+    this.#onTaken(this.#socket !== undefined);
+  }
+
+  answered(): void {
+    if (this.#connection !== undefined) this.#connection.hasAnswered = true;
+  }
+
+  /** Whether it went over a connection that answered before and has said nothing since. */
+  get isSilent(): boolean {
+    return this.#socket?.destroyed === false && this.#socket.bytesRead === this.#bytesBefore;
+  }
+
+  /** Ends the connection, and with it whatever was sent over it since. */
+  close(): void {
+    this.#connection?.socket?.destroy();
+  }
+
+  /** Ends the connection, and those that wait for a request: whatever made its peer go has most likely made theirs go. */
+  closeWithIdle(): void {
+    this.close();
+    for (const other of this.#connection?.all ?? []) if (other.stats.size === 0) other.socket?.destroy();
+  }
 }
 
 /** One connection at a time, opened anew when it was lost. */
 class Connection extends Client {
+  /** All of its pool. */
+  readonly all: Set<Connection>;
   socket: Socket | undefined;
+  hasAnswered = false;
+
+  constructor(to: URL, options: Client.Options, all: Set<Connection>) {
+    super(to, options);
+    this.all = all;
+    all.add(this);
+    // The pool takes another in its place.
+    this.on('connectionError', () => all.delete(this));
+  }
+
+  /** The open socket over which an answer came before; undefined where there is none. */
+  get reusable(): Socket | undefined {
+    return this.hasAnswered && this.socket?.destroyed === false ? this.socket : undefined;
+  }
 
   override dispatch(
     options: Dispatcher.DispatchOptions & { readonly opaque?: unknown },
     handler: Dispatcher.DispatchHandler,
   ): boolean {
-    if (options.opaque instanceof Carriage) options.opaque.connection = this;
+    if (options.opaque instanceof Carriage) options.opaque.taken(this);
     return super.dispatch(options, handler);
   }
 }
@@ -47,7 +99,8 @@ export function openConnections(origin: URL, { connections, timeoutMs, proxies =
   const poolOf = (to: string | URL, options: { readonly connect?: unknown } = {}): Pool => {
     // Through a proxy, `connect` is a tunnel that it opens.
     const connect = isConnector(options.connect) ? options.connect : buildConnector({ timeout: timeoutMs });
-    const factory = (url: URL, inherited: object): Connection => openOne(url, inherited, connect);
+    const all = new Set<Connection>();
+    const factory = (url: URL, inherited: object): Connection => openOne(url, inherited, connect, all);
     return new Pool(to, { connections, pipelining: 1, headersTimeout: timeoutMs, bodyTimeout: timeoutMs, factory });
   };
   const proxy = proxyFor(origin, proxies, poolOf);
@@ -80,15 +133,20 @@ function isConnector(connect: unknown): connect is buildConnector.connector {
   return typeof connect === 'function';
 }
 
-function openOne(to: URL, options: object, connect: buildConnector.connector): Connection {
-  const connection: Connection = new Connection(to, {
-    ...options,
-    connect: (target, done) =>
-      connect(target, (...result) => {
-        connection.socket = result[1] ?? undefined;
-        if (connection.socket !== undefined) passOverContinue(connection.socket);
-        done(...result);
-      }),
-  });
+function openOne(to: URL, options: object, connect: buildConnector.connector, all: Set<Connection>): Connection {
+  const connection: Connection = new Connection(
+    to,
+    {
+      ...options,
+      connect: (target, done) =>
+        connect(target, (...result) => {
+          connection.socket = result[1] ?? undefined;
+          if (connection.socket !== undefined) passOverContinue(connection.socket);
+          connection.hasAnswered = false;
+          done(...result);
+        }),
+    },
+    all,
+  );
   return connection;
 }

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici';
 import { BackscrollError } from '../errors.ts';
 import { Carriage } from './connections.ts';
 import { startDeadline } from './deadline.ts';
-import { invalidAnswer, mapBrokenExchange, type Phase } from './map-broken-exchange.ts';
+import { ConnectionSilent, invalidAnswer, mapBrokenExchange, type Phase } from './map-broken-exchange.ts';
 
 /** What is sent. There is no place in it for anything of a caller's request. */
 export interface ExchangeRequest {
@@ -12,6 +12,10 @@ export interface ExchangeRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
   readonly bodyMaxBytes: number;
+  /** How long a connection that answered before may say nothing, ms; null for as long as there is time. */
+  readonly silenceMs?: number | null;
+  /** The answer began so long after a connection took the request, ms. */
+  readonly onHead?: (afterMs: number) => void;
 }
 
 /** A whole answer, of whatever status. */
@@ -29,7 +33,7 @@ const ERROR_BODY_MAX_BYTES = 64 * 1024;
 
 /**
  * Sends a GET and receives its answer. Redirects are not followed.
- * @throws BackscrollError `upstream_unreachable`, `upstream_timeout`, `upstream_invalid` or `draining`; the caller's abort reason as it is.
+ * @throws BackscrollError `upstream_unreachable`, `upstream_timeout`, `upstream_invalid` or `draining`, ConnectionSilent among them; the caller's abort reason as it is.
  */
 export async function exchange(connections: Dispatcher, request: ExchangeRequest, caller?: AbortSignal): Promise<ExchangeAnswer> {
   caller?.throwIfAborted();
@@ -42,17 +46,32 @@ export async function exchange(connections: Dispatcher, request: ExchangeRequest
 }
 
 async function receive(connections: Dispatcher, request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeAnswer> {
+  const { target, headers, silenceMs = null, onHead } = request;
   let phase: Phase = 'head';
+  let timer: NodeJS.Timeout | undefined;
+  let takenAt = performance.now();
+  let gaveUp = false;
+  const giveUpIfSilent = (): void => {
+    if (phase === 'body' || signal.aborted || !carriage.isSilent) return;
+    gaveUp = true;
+    carriage.closeWithIdle();
+  };
+  const carriage = new Carriage((isReused) => {
+    takenAt = performance.now();
+    // What arrived while the process was busy is read before it is looked at.
+    if (isReused && silenceMs !== null) timer = setTimeout(() => setImmediate(giveUpIfSilent), silenceMs);
+  });
   try {
-    const { target, headers } = request;
-    const carriage = new Carriage();
     const answer = await connections.request({ method: 'GET', path: target, headers, signal, opaque: carriage });
     phase = 'body';
+    clearTimeout(timer);
+    carriage.answered();
+    onHead?.(performance.now() - takenAt);
     const header = (name: string): string | undefined => {
       const value = answer.headers[name];
       return Array.isArray(value) ? value[0] : value;
     };
-    const closeConnection = (): void => void carriage.connection?.socket?.destroy();
+    const closeConnection = (): void => carriage.close();
     const status = answer.statusCode;
     const length = Number(header('content-length') ?? 0);
     if (status !== 200) {
@@ -64,8 +83,11 @@ async function receive(connections: Dispatcher, request: ExchangeRequest, signal
     return { status, header, body, closeConnection };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
+    if (gaveUp) throw new ConnectionSilent();
     if (error instanceof BackscrollError) throw error;
     throw mapBrokenExchange(error, phase) ?? error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -15,6 +15,13 @@ export class AnswerCut extends BackscrollError {
   }
 }
 
+/** A connection that answered before and says nothing any more: its peer may be gone without a word. */
+export class ConnectionSilent extends BackscrollError {
+  constructor() {
+    super('upstream_unreachable', 'The connection to Chatwoot has fallen silent; try again later');
+  }
+}
+
 const CUT = 'the connection was cut; try again later';
 
 /** The error for what sending or receiving threw; `undefined` for a fault of our own, which is no answer to a caller. */

@@ -141,7 +141,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
         const send = () => {
           options.onTurn?.(now() - cameAt, priority);
           if (failure !== undefined) onEvent({ kind: 'retried', failure: failure.code, priority });
-          const answer = upstream.read(conversation, query, signal, { priority });
+          const answer = upstream.read(conversation, query, signal, { priority, again: failure });
           onTurn?.(answer);
           return answer;
         };

@@ -3,6 +3,7 @@
 // and 500, which repeats: contract 2.2), or on an answer that cannot be used.
 
 import { BackscrollError } from '../errors.ts';
+import { ConnectionSilent } from './map-broken-exchange.ts';
 import { Refused } from './refused.ts';
 
 export interface RetryOptions {
@@ -40,6 +41,8 @@ export async function withRetries<T>(
       return await send(failure);
     } catch (error) {
       const isLate = error instanceof BackscrollError && error.code === 'upstream_timeout';
+      // Time that was lost to a silent connection was little: running out of the rest says more.
+      if (isLate && failure instanceof ConnectionSilent) throw error;
       if (error instanceof Refused || isLate) throw failure ?? error;
       if (!mayPass(error) || retries === RETRIES_MAX) throw error;
       failure = error;

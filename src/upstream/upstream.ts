@@ -30,6 +30,8 @@ export interface ReadOptions {
   readonly priority: ReadPriority;
   /** Who wants it, for turns to be fair by reader; all who give none are one. Of a read that several share, the first of them. */
   readonly reader?: string | undefined;
+  /** The failure that it is sent again for. */
+  readonly again?: Error | undefined;
   /** Called when it has its turn, with the exchange that begins: it takes no longer than Chatwoot does. Again for each attempt. */
   readonly onTurn?: (exchange: Promise<unknown>) => void;
 }
