@@ -3,9 +3,13 @@
 
 import type { Socket } from 'node:net';
 
-const CONTINUE = Buffer.from('HTTP/1.1 100');
+/** The beginning of the head of an interim answer; a 101 is the end of HTTP. */
+const INTERIM = /^HTTP\/1\.[01] 1(?!01)\d\d$/;
+const START = 'HTTP/1.1 100';
+const LAST_DIGIT = START.length - 1;
 const HEAD_END = '\r\n\r\n';
-const LAST_DIGIT = CONTINUE.length - 1;
+/** An interim head that is longer is passed on as it is. */
+const HEAD_BYTES_MAX = 16 * 1024;
 
 /**
  * Hides what would upset the client that reads from the socket. Only heads are looked at: a request was written and its
@@ -13,7 +17,7 @@ const LAST_DIGIT = CONTINUE.length - 1;
  */
 export function passOverContinue(socket: Socket): void {
   let inHead = false;
-  /** The beginning of a head, too short to tell what it is. */
+  /** An interim head of which the end has not come, or too little to tell. */
   let held: Buffer | null = null;
 
   const write = socket.write.bind(socket);
@@ -29,18 +33,19 @@ export function passOverContinue(socket: Socket): void {
     const bytes: Buffer = held === null ? chunk : Buffer.concat([held, chunk]);
     held = null;
     for (let at = 0; at < bytes.length;) {
-      const start = bytes.subarray(at, at + CONTINUE.length);
-      if (!start.equals(CONTINUE.subarray(0, start.length))) {
+      const start = bytes.toString('latin1', at, at + START.length);
+      const end = bytes.indexOf(HEAD_END, at);
+      // What is missing of a start that is cut is taken for that of an interim answer.
+      const isInterim = INTERIM.test(start + START.slice(start.length));
+      if (!isInterim || (end < 0 && bytes.length - at > HEAD_BYTES_MAX)) {
         inHead = false;
         return bytes;
       }
-      if (start.length < CONTINUE.length) {
-        held = Buffer.from(start);
+      if (end < 0) {
+        held = Buffer.from(bytes.subarray(at));
         return at === 0 ? null : bytes.subarray(0, at);
       }
-      bytes[at + LAST_DIGIT] = 0x32;
-      const end = bytes.indexOf(HEAD_END, at);
-      if (end < 0) return bytes; // The rest of it is no beginning of a head, so that nothing after it is looked at.
+      if (start.endsWith('100')) bytes[at + LAST_DIGIT] = 0x32;
       at = end + HEAD_END.length;
     }
     return bytes;

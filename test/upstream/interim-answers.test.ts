@@ -35,6 +35,8 @@ it.each<[string, readonly string[]]>([
   ['two', [CONTINUE + CONTINUE, ANSWER, BODY]],
   ['one, cut within its first line', [CONTINUE.slice(0, 5), CONTINUE.slice(5) + ANSWER + BODY]],
   ['one, cut behind its first line', [CONTINUE.slice(0, 15), CONTINUE.slice(15), ANSWER + BODY]],
+  ['one behind another interim answer', [`HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n${CONTINUE}`, ANSWER + BODY]],
+  ['two, the first of which is cut', [CONTINUE.slice(0, 18), CONTINUE.slice(18) + CONTINUE, ANSWER + BODY]],
   ['none, with a body that is cut where it looks like one', [ANSWER + BODY.slice(0, IN_BODY), BODY.slice(IN_BODY)]],
 ])('%s: the answer is read as it is', async (_what, pieces) => {
   const head = BODY.slice(0, BODY.indexOf('[{') + 1);
