@@ -32,8 +32,10 @@ export class Flights<T> {
     return this.#current.size + this.#next.size;
   }
 
-  has(key: string): boolean {
-    return this.#current.has(key);
+  /** Whether a read under this key, sent at or after `asOf`, is under way or about to be sent, so that joining starts none. */
+  canJoin(key: string, asOf = -Infinity): boolean {
+    const current = this.#current.get(key);
+    return current !== undefined && mayJoin(current, asOf);
   }
 
   /**
@@ -53,7 +55,7 @@ export class Flights<T> {
       entry = this.#start(key, send, Promise.resolve());
       this.#current.set(key, entry);
       shared = false;
-    } else if (current.sentAt === null || (current.sentAt >= asOf && !current.invalidated)) {
+    } else if (mayJoin(current, asOf)) {
       entry = current;
     } else {
       const next = this.#next.get(key);
@@ -115,6 +117,10 @@ export class Flights<T> {
       }
     }
   }
+}
+
+function mayJoin({ sentAt, invalidated }: Flight<unknown>, asOf: number): boolean {
+  return sentAt === null || (sentAt >= asOf && !invalidated);
 }
 
 /** Waits for the end of a promise, whichever end. */

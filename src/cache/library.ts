@@ -170,9 +170,9 @@ export class Library {
         throw error;
       }
     };
-    // Reads behind answers join callers' reads, and never the other way round: they may wait for long.
+    // Reads behind answers join callers' reads, and never the other way round: they may wait for long. Nor do they wait in their line.
     const forCallers = `${conversationKey(conversation)} ${keyOf(query)}`;
-    const key = priority === 'behind' && !this.#flights.has(forCallers) ? `${forCallers} behind` : forCallers;
+    const key = priority === 'behind' && !this.#flights.canJoin(forCallers, asOf) ? `${forCallers} behind` : forCallers;
     return this.#flights.join(key, send, { asOf, signal });
   }
 

@@ -40,6 +40,23 @@ function house() {
   return { clock, flights, sent, join, nth };
 }
 
+describe('who may join', () => {
+  test('a read that is under way is for those who came before it was sent, one that is not sent yet for all', async () => {
+    const { clock, flights, join, nth } = house();
+    expect(flights.canJoin('k')).toBe(false);
+    const first = join();
+    expect(flights.canJoin('k', clock.now() + 1)).toBe(true);
+    const sent = await nth(1);
+    expect([flights.canJoin('k'), flights.canJoin('k', clock.now())]).toEqual([true, true]);
+    // Whoever joined for that all the same would have the next read sent.
+    expect(flights.canJoin('k', clock.now() + 1)).toBe(false);
+    sent.flight.invalidated = true;
+    expect(flights.canJoin('k')).toBe(false);
+    sent.land('page');
+    await first.result;
+  });
+});
+
 describe('sharing', () => {
   test('all who come while a read is under way share it', async () => {
     const { flights, sent, join, nth } = house();
