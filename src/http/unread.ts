@@ -40,7 +40,10 @@ interface Share {
 
 interface Answer {
   readonly client: string;
-  readonly body: Buffer;
+  /** One that other answers may share; null for any other. */
+  readonly body: Buffer | null;
+  /** What it takes beside that. */
+  readonly bytes: number;
 }
 
 interface Held {
@@ -71,13 +74,12 @@ export class UnreadAnswers {
 
   /** The class of responses for the server: one that tells when an answer is not taken at once. */
   get responses(): typeof ServerResponse {
-    const note = (response: ServerResponse, body: Buffer): void => this.#note(response, body);
+    const note = (response: ServerResponse, body: Buffer | string): void => this.#note(response, body);
     return class<Request extends IncomingMessage> extends ServerResponse<Request> {
       override end(chunk?: unknown, encoding?: unknown, callback?: unknown): this {
         // oxlint-disable-next-line unbound-method -- called on this, with what its overloads have in common
         Reflect.apply(super.end, this, [chunk, encoding, callback]);
-        if (!this.writableFinished)
-          note(this, Buffer.isBuffer(chunk) ? chunk : Buffer.from(typeof chunk === 'string' ? chunk : ''));
+        if (!this.writableFinished) note(this, Buffer.isBuffer(chunk) || typeof chunk === 'string' ? chunk : '');
         return this;
       }
     };
@@ -116,20 +118,30 @@ export class UnreadAnswers {
 
   #isFull(client: string): boolean {
     const { bytesMax } = this.#options;
-    return this.#bytes >= bytesMax || (this.#shares.get(client)?.bytes ?? 0) >= bytesMax * CLIENT_SHARE;
+    // What strangers leave is their own affair: no client is refused for it.
+    const others = client === STRANGERS ? 0 : this.#bytesOf(STRANGERS);
+    return this.#bytes - others >= bytesMax || this.#bytesOf(client) >= bytesMax * CLIENT_SHARE;
   }
 
-  #note(response: Watched, body: Buffer): void {
+  #bytesOf(client: string): number {
+    return this.#shares.get(client)?.bytes ?? 0;
+  }
+
+  #note(response: Watched, body: Buffer | string): void {
     const { socket } = response.req;
     if (socket.destroyed) return;
     const client = response.asker === undefined ? STRANGERS : this.#options.clientOf(response.asker);
     const before = this.#held.get(socket);
-    // More is asked for here than is taken, and what `admit` says is not taken either. The first answer of a connection is another
-    // matter: many may have waited for one read, and all get its page at once.
-    if (before !== undefined && this.#isFull(client)) return this.#cut(socket, 'full');
+    // More is asked for here than is taken, and what `admit` says is not taken either. The first answer that it let through on a
+    // connection is another matter: many may have waited for one read, and all get its page at once.
+    const isFirstOfClient = before === undefined && client !== STRANGERS;
+    if (!isFirstOfClient && this.#isFull(client)) return this.#cut(socket, 'full');
     const held = before ?? this.#hold(socket);
-    held.answers.set(response, { client, body });
-    this.#count({ client, body }, 1);
+    const answer = Buffer.isBuffer(body)
+      ? { client, body, bytes: requestBytes(response) }
+      : { client, body: null, bytes: requestBytes(response) + body.length };
+    held.answers.set(response, answer);
+    this.#count(answer, 1);
     response.once('close', () => this.#release(socket, held, response));
   }
 
@@ -156,15 +168,17 @@ export class UnreadAnswers {
     if (this.#held.size === 0) this.#rest();
   }
 
-  #count({ client, body }: Answer, change: 1 | -1): void {
+  #count({ client, body, bytes: own }: Answer, change: 1 | -1): void {
     const share = this.#shares.get(client) ?? { bytes: 0, answersOf: new Map<Buffer, number>() };
-    const [before, after] = [share.answersOf.get(body) ?? 0, (share.answersOf.get(body) ?? 0) + change];
-    const bodies = Number(after > 0) - Number(before > 0);
-    const bytes = change * ANSWER_BYTES + bodies * body.length;
+    let bytes = change * own;
+    if (body !== null) {
+      const [before, after] = [share.answersOf.get(body) ?? 0, (share.answersOf.get(body) ?? 0) + change];
+      bytes += (Number(after > 0) - Number(before > 0)) * body.length;
+      if (after > 0) share.answersOf.set(body, after);
+      else share.answersOf.delete(body);
+    }
     this.#bytes += bytes;
     share.bytes += bytes;
-    if (after > 0) share.answersOf.set(body, after);
-    else share.answersOf.delete(body);
     if (share.bytes > 0) this.#shares.set(client, share);
     else this.#shares.delete(client);
   }
@@ -194,6 +208,11 @@ export class UnreadAnswers {
     this.#cuts.set(reason, this.cut(reason) + 1);
     socket.destroy();
   }
+}
+
+/** What an answer keeps alive beside its body: its request with all headers, as long as it waits. */
+function requestBytes({ req }: ServerResponse): number {
+  return req.rawHeaders.reduce((sum, text) => sum + text.length, ANSWER_BYTES + (req.url?.length ?? 0));
 }
 
 /**
