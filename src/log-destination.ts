@@ -80,7 +80,8 @@ export class LogDestination {
 
   /** The same at the end of the process: what does not go now is lost. */
   end(): void {
-    if (this.#waiting === '') return;
+    // A sink that holds a thread already would hold the process, too.
+    if (this.#waiting === '' || this.isHung) return;
     const bytes = this.#take();
     let taken = 0;
     try {

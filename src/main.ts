@@ -34,8 +34,14 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('SIGHUP', () => void running?.reloadClients());
   const { app } = await start(config, logger);
   running = app;
-  const delay = config.drainDelayMs + config.shutdownTimeoutMs;
-  closeWithGrace({ delay, logger, skip: ['SIGHUP'] }, async ({ signal, err }) => {
+  const log = logToStandardOutput();
+  // An ordinary exit waits for Node's threads.
+  const endAtOnce = (): void => {
+    if (log.isHung) process.kill(process.pid, 'SIGKILL');
+  };
+  const delay = config.drainDelayMs + config.shutdownTimeoutMs + LAST_LINES_MS;
+  const onForcedEnd = { onTimeout: endAtOnce, onSecondSignal: endAtOnce, onSecondError: endAtOnce };
+  closeWithGrace({ delay, logger, skip: ['SIGHUP'], ...onForcedEnd }, async ({ signal, err }) => {
     if (err) logger.fatal({ err }, 'unexpected error, shutting down');
     else {
       app.readiness.drain();
@@ -46,9 +52,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
     await app.close();
     const hangs = await app.isHung();
     if (hangs) logger.error('CLIENTS_FILE is still being read: the process ends without waiting for its file system');
-    const log = logToStandardOutput();
-    await log.flush({ withinMs: Math.min(LAST_LINES_MS, Math.max(0, endsAt - performance.now()) / 2) });
-    // An ordinary exit waits for Node's threads.
-    if (hangs || log.isHung) process.kill(process.pid, 'SIGKILL');
+    await log.flush({ withinMs: Math.min(LAST_LINES_MS, Math.max(LAST_LINES_MS, endsAt - performance.now()) / 2) });
+    if (hangs) process.kill(process.pid, 'SIGKILL');
+    endAtOnce();
   });
 }
