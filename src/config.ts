@@ -502,6 +502,11 @@ function jwtSecrets(text: string): readonly string[] {
 function proxyUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:\/\//i.test(text)) throw new Unacceptable('is not a URL that begins with http:// or https://');
+  try {
+    decodeURIComponent(url.username + url.password);
+  } catch {
+    throw new Unacceptable('has a % in its user or password that is not written as %25');
+  }
   return url.href;
 }
 

@@ -86,6 +86,12 @@ describe('proxies', () => {
     });
   });
 
+  test('are refused where their password cannot be read', () => {
+    expect(() => loadConfig({ ...base, HTTP_PROXY: 'http://user:se%cret@proxy.example.com' }, noFiles)).toThrow(
+      /^ +HTTP_PROXY has a %/m,
+    );
+  });
+
   test.each(['proxy.example.com:3128', 'socks5://proxy.example.com', 'http://'])('are refused by name: %s', (https_proxy) => {
     expect(() => loadConfig({ ...base, https_proxy }, noFiles)).toThrow(/^ +HTTPS_PROXY is not a URL that begins with/m);
   });

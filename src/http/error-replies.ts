@@ -65,7 +65,9 @@ const REFUSALS: ReadonlyMap<string | undefined, Refusal> = new Map([
 
 /** The answer to what Node cannot parse as HTTP: an unknown method, headers that are too large or late, garbage. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy();
+  // Behind a request that is being answered, this would be taken for its answer.
+  const isAnswering = Boolean(Reflect.get(socket, '_httpMessage'));
+  if (!socket.writable || error.code === 'ECONNRESET' || isAnswering) return void socket.destroy();
   const { status, code, sentence } = REFUSALS.get(error.code) ?? NOT_HTTP;
   const body = JSON.stringify({ error: sentence, code });
   socket.end(

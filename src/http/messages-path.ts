@@ -9,7 +9,7 @@ import type { ConversationId } from '../upstream/upstream.ts';
 const MESSAGES = /^\/+api\/+v1\/+accounts\/+([^/]+)\/+conversations\/+([^/]+)\/+messages(?:\.json)?\/*$/;
 
 /** Where Chatwoot itself has routes (contract 1.1; its API, its sign-in, its sockets). */
-const CHATWOOT = /^\/+(?:api|auth|cable|platform|public)(?:\/|$)/;
+const CHATWOOT = /^\/+(?:api|auth|cable|platform|public|rails)(?:\/|$)/;
 
 /** Whether Chatwoot may have something at this path, so that a 404 would be taken for its word. */
 export function isOfChatwoot(path: string): boolean {

@@ -382,16 +382,20 @@ describe('targets and methods', () => {
   });
 
   // Six real clients take a 404 for "there is no such thing".
-  test.each(['/api', '/api/v1/accounts/1/conversations', '//api/v2/accounts/1/reports', '/auth/sign_in', '/public/api/v1/x'])(
-    '%s is of Chatwoot, so that it is not said not to exist',
-    async (target) => {
-      const { backscroll } = await startHouse();
-      for (const method of ['GET', 'POST', 'DELETE']) {
-        const answer = await backscroll.send({ method, target, headers: [['api_access_token', KEY]] });
-        expect([answer.status, answer.code]).toEqual([421, 'not_served']);
-      }
-    },
-  );
+  test.each([
+    '/api',
+    '/api/v1/accounts/1/conversations',
+    '//api/v2/accounts/1/reports',
+    '/auth/sign_in',
+    '/public/api/v1/x',
+    '/rails/active_storage/x',
+  ])('%s is of Chatwoot, so that it is not said not to exist', async (target) => {
+    const { backscroll } = await startHouse();
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      const answer = await backscroll.send({ method, target, headers: [['api_access_token', KEY]] });
+      expect([answer.status, answer.code]).toEqual([421, 'not_served']);
+    }
+  });
 
   test.each(['/apix', '/', '/admin/cache', '/authors'])('%s is nobody’s', async (target) => {
     const { backscroll } = await startHouse();
@@ -404,6 +408,17 @@ describe('targets and methods', () => {
       textOf(backscroll.port, `GET ${messagesOf(2)} HTTP/${version}\r\napi_access_token: ${KEY}\r\nConnection: close\r\n\r\n`);
     expect(await ask('1.1')).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]*"code":"invalid_parameter"/);
     expect(await ask('1.0')).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  });
+
+  test('what is no request behind one that is being answered is not told in its place', async () => {
+    const { backscroll, chatwoot } = await startHouse();
+    const gate = chatwoot.hold();
+    const answered = textOf(
+      backscroll.port,
+      `GET ${messagesOf(2)} HTTP/1.1\r\nhost: x\r\napi_access_token: ${KEY}\r\n\r\nGARBAGE\r\n\r\n`,
+    );
+    expect(await answered).toBe('');
+    gate.release();
   });
 
   test('an expectation that is not met is refused in JSON', async () => {
