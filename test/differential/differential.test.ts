@@ -19,7 +19,6 @@ test('a minute of random writes, faults and callers: every answer is one that Ch
 
 test.each([
   ['the newest rows', { TAIL_MAX_AGE: '1m' }, /missing/],
-  ['meta', { TAIL_MAX_AGE: '1m', META_MAX_AGE: '1m' }, /meta is too old/],
   ['history', { TAIL_MAX_AGE: '1m', HISTORY_MAX_AGE: '1h' }, /row \d+ is too old/],
 ])(
   'a program that holds on to %s for too long is noticed',
