@@ -5,6 +5,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { seldom } from './seldom.ts';
 
 /** What the process itself needs beside callers and Chatwoot: streams, the clients file, key servers, what Node opens. */
 const OWN_DESCRIPTORS = 64;
@@ -22,7 +23,7 @@ export class Connections {
   readonly #open = new Set<Socket>();
   readonly #log: FastifyBaseLogger;
   #refused = 0;
-  #toldAt = -Infinity;
+  readonly #tell = seldom({ everyMs: TELL_EVERY_MS });
 
   constructor(server: Server, { upstreamConnections, log, openFilesMax = openFilesLimit() }: ConnectionsOptions) {
     this.#log = log;
@@ -53,10 +54,7 @@ export class Connections {
 
   #refuse(reason: string): void {
     this.#refused++;
-    const now = performance.now();
-    if (now - this.#toldAt < TELL_EVERY_MS) return;
-    this.#toldAt = now;
-    this.#log.error({ reason, open: this.open }, 'connections of callers are refused');
+    this.#tell(() => this.#log.error({ reason, open: this.open }, 'connections of callers are refused'));
   }
 }
 

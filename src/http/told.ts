@@ -6,26 +6,14 @@ import { BackscrollError } from '../errors.ts';
 import type { UpstreamNotice } from '../upstream/chatwoot.ts';
 import type { ProtectionEvent } from '../upstream/protected-upstream.ts';
 import type { Metrics } from './metrics.ts';
+import { seldom } from './seldom.ts';
 
 /** The same kind of line is logged no more often than this, ms. */
 const LOGGED_EVERY_MS = 60_000;
 
-/** Calls `log` at once, then at most once in a while, with how many times it was left out before. */
-function seldom(): (log: (unlogged: number) => void) => void {
-  let lastAt = -Infinity;
-  let unlogged = 0;
-  return (log) => {
-    const at = performance.now();
-    if (at - lastAt < LOGGED_EVERY_MS) return void unlogged++;
-    lastAt = at;
-    log(unlogged);
-    unlogged = 0;
-  };
-}
-
 /** Metrics that also tell the log what an operator must know. */
 export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): CacheObserver {
-  const foreign = seldom();
+  const foreign = seldom({ everyMs: LOGGED_EVERY_MS });
   return {
     upstreamRead: (reason) => metrics.upstreamRead(reason),
     learnt(outcome, conversation) {
@@ -69,7 +57,7 @@ export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): Cach
 
 /** The same for answers that are not what they should be. */
 export function upstreamObserver(metrics: Metrics, logger: FastifyBaseLogger): (notice: UpstreamNotice) => void {
-  const [misplaced, cached] = [seldom(), seldom()];
+  const [misplaced, cached] = [seldom({ everyMs: LOGGED_EVERY_MS }), seldom({ everyMs: LOGGED_EVERY_MS })];
   return (notice) => {
     if (notice.kind === 'misplaced') {
       const { conversation } = notice;

@@ -2,6 +2,7 @@
 // one caller.
 
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
+import { seldom } from './seldom.ts';
 
 /** The header may come from any caller, so it cannot fill the log. */
 const TOLD_EVERY_MS = 60 * 60_000;
@@ -11,12 +12,12 @@ export function noticeProxies(
   log: Pick<FastifyBaseLogger, 'warn'>,
   now: () => number = Date.now,
 ): (request: FastifyRequest) => void {
-  let toldAt = -Infinity;
-  return ({ raw }) => {
-    if (raw.headers['x-forwarded-for'] === undefined || Math.abs(now() - toldAt) < TOLD_EVERY_MS) return;
-    toldAt = now();
+  const tell = seldom({ everyMs: TOLD_EVERY_MS, now });
+  const warn = (): void =>
     log.warn(
       'a request came with X-Forwarded-For, and TRUST_PROXY is off: if a proxy stands before this server, set TRUST_PROXY to its address; until then, limits by address take all who come through it for one caller',
     );
+  return ({ raw }) => {
+    if (raw.headers['x-forwarded-for'] !== undefined) tell(warn);
   };
 }
