@@ -13,6 +13,7 @@ import {
   LATEST,
   type ListedAccount,
   listedAccounts,
+  membersOf,
   NOWHERE,
 } from '../upstream/token-check.ts';
 import { VERSION } from '../version.ts';
@@ -79,7 +80,7 @@ async function askVersion(get: Get, { baseUrl, skewMaxMs }: ChatwootQuestions): 
   const answer = await get(`${pathPrefix(baseUrl)}/api`);
   const receivedAt = Date.now();
   if (answer.status >= 300 && answer.status < 400) throw mapFailure(answer, contextOf(baseUrl));
-  const version = members(answer.body)['version'];
+  const version = membersOf(answer.body)['version'];
   const isVersion = answer.status === 200 && typeof version === 'string' && /^[\w.+-]{1,40}$/.test(version);
   return [
     isVersion
@@ -183,17 +184,4 @@ function idsOf(accounts: readonly ListedAccount[]): number[] {
 
 function contextOf(baseUrl: URL, token = ''): FailureContext {
   return { baseUrl, token, nowMs: Date.now() };
-}
-
-function members(body: Buffer): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(body.toString());
-    return isObject(value) ? value : {};
-  } catch {
-    return {};
-  }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null;
 }

@@ -29,7 +29,7 @@ export interface ListedAccount {
 
 /** The accounts in the answer to `GET /api/v1/profile`; null where it does not tell them: another Chatwoot may do so in another way. */
 export function listedAccounts({ status, body }: Answered): readonly ListedAccount[] | null {
-  const listed = status === 200 ? members(parse(body))['accounts'] : undefined;
+  const listed = status === 200 ? membersOf(body)['accounts'] : undefined;
   if (!Array.isArray(listed)) return null;
   return listed.flatMap((entry: unknown) => {
     const { id, role, api_and_webhooks: api } = members(entry);
@@ -46,11 +46,12 @@ export function apiAccessProblem(accounts: readonly ListedAccount[], account: nu
 
 export const ACCOUNTS_SHOWN = 20;
 
-function parse(body: Buffer): unknown {
+/** The members of a body that is an object of JSON; none of any other. */
+export function membersOf(body: Buffer): Readonly<Record<string, unknown>> {
   try {
-    return JSON.parse(body.toString('utf8'));
+    return members(JSON.parse(body.toString('utf8')));
   } catch {
-    return undefined;
+    return {};
   }
 }
 
