@@ -14,7 +14,7 @@ export function createLogger(config: Pick<Config, 'logLevel'>, destination: LogD
   return logger;
 }
 
-/** What the last lines get to be written, at most half of the time that is left. */
+/** What the last lines get to be written: half of the time that is left, at most this and at least half of it. */
 const LAST_LINES_MS = 1000;
 
 /** Starts to listen. @returns the app and the address it answers at. */
@@ -52,7 +52,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
     await app.close();
     const hangs = await app.isHung();
     if (hangs) logger.error('CLIENTS_FILE is still being read: the process ends without waiting for its file system');
-    await log.flush({ withinMs: Math.min(LAST_LINES_MS, Math.max(LAST_LINES_MS, endsAt - performance.now()) / 2) });
+    const leftMs = endsAt - performance.now();
+    await log.flush({ withinMs: Math.min(LAST_LINES_MS, Math.max(LAST_LINES_MS / 2, leftMs / 2)) });
     if (hangs) process.kill(process.pid, 'SIGKILL');
     endAtOnce();
   });

@@ -39,6 +39,16 @@ const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversat
 
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
   const { authenticate, readThrough, renderer, unread, limitKey } = options;
+  /** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
+  const demandOf = (request: FastifyRequest, reply: FastifyReply, mayBypass: boolean): Demand => {
+    const asOfNow = wantsAsOfNow(request);
+    const signal = (): AbortSignal => {
+      const gone = new AbortController();
+      reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
+      return gone.signal;
+    };
+    return { asOfNow, bypass: asOfNow && mayBypass, reader: () => limitKey(request), signal };
+  };
   const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     unread.admit(request, reply);
     const { path, search } = splitTarget(request.raw.url ?? '');
@@ -52,10 +62,7 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
 
     const query = queryOfView(reader.view, asked);
     const { forgets } = renderer;
-    const answer = await readThrough.answer(conversation, query, {
-      ...demandOf(request, reply, reader.mayBypass),
-      reader: () => limitKey(request),
-    });
+    const answer = await readThrough.answer(conversation, query, demandOf(request, reply, reader.mayBypass));
     // Many may have been admitted before the first of them was answered.
     unread.admit(request, reply);
     request.outcome = answer.outcome;
@@ -102,14 +109,8 @@ function splitTarget(target: string): { path: string; search: string } {
   return mark < 0 ? { path: origin, search: '' } : { path: origin.slice(0, mark), search: origin.slice(mark + 1) };
 }
 
-/** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
-function demandOf(request: FastifyRequest, reply: FastifyReply, mayBypass: boolean): Demand {
-  const directives = (request.headers['cache-control'] ?? request.headers.pragma ?? '').toLowerCase().split(',');
-  const asOfNow = directives.some((directive) => /^\s*(no-cache|no-store|max-age\s*=\s*"?0+"?)\s*$/.test(directive));
-  const signal = (): AbortSignal => {
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
-    return gone.signal;
-  };
-  return { asOfNow, bypass: asOfNow && mayBypass, signal };
+/** Whether the caller's Cache-Control takes nothing that is kept (RFC 9111 5.2.1). */
+function wantsAsOfNow({ headers }: FastifyRequest): boolean {
+  const directives = (headers['cache-control'] ?? headers.pragma ?? '').toLowerCase().split(',');
+  return directives.some((directive) => /^\s*(no-cache|no-store|max-age\s*=\s*"?0+"?)\s*$/.test(directive));
 }
