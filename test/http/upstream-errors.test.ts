@@ -1,8 +1,7 @@
 // Every way in which Chatwoot can fail has its status and code, is told in JSON, and is forgotten as soon as it is over.
 
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Backscroll } from '../support/backscroll.ts';
-import { messagesOf, readsOf, startBackscroll, startHouse, testClock } from '../support/backscroll.ts';
+import { knownPage, messagesOf, readsOf, startBackscroll, startHouse, testClock } from '../support/backscroll.ts';
 import { CANARY } from '../support/canary.ts';
 import type { Fault } from '../support/fake-chatwoot/fault.ts';
 import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
@@ -219,13 +218,3 @@ test('a failure behind an answer is nobody’s answer, and is counted', async ()
   await backscroll.app.readThrough.idle();
   expect(await backscroll.metrics()).toContain('backscroll_behind_failures_total 1');
 });
-
-/** A history page of conversation 1 that is known for minutes. */
-async function knownPage(backscroll: Backscroll): Promise<string> {
-  const { payload } = (await backscroll.get(messagesOf(1))).json() as { payload: { id: number }[] };
-  const page = messagesOf(1, `?before=${payload[0]!.id}`);
-  await backscroll.get(page);
-  expect((await backscroll.get(page)).headers['cache-status']).toMatch(/^backscroll; hit/);
-  await backscroll.app.readThrough.idle();
-  return page;
-}

@@ -2,24 +2,13 @@
 // heeded in whatever language they come.
 
 import { describe, expect, test } from 'vitest';
-import type { Backscroll } from '../support/backscroll.ts';
-import { askedByBackscroll, messagesOf, readsOf, startHouse } from '../support/backscroll.ts';
+import { askedByBackscroll, knownPage, messagesOf, readsOf, startHouse } from '../support/backscroll.ts';
 import { CANARY } from '../support/canary.ts';
 import type { FakeUser } from '../support/fake-chatwoot/directory.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { FOREIGN_REFUSALS } from '../support/fake-chatwoot/in-between.ts';
 
 const env = { TAIL_MAX_AGE: '1s' };
-
-/** A history page of conversation 1 that is known. */
-async function knownPage(backscroll: Backscroll): Promise<string> {
-  const { payload } = (await backscroll.get(messagesOf(1))).json() as { payload: { id: number }[] };
-  const page = messagesOf(1, `?before=${payload[0]!.id}`);
-  await backscroll.get(page);
-  expect((await backscroll.get(page)).headers['cache-status']).toMatch(/^backscroll; hit/);
-  await backscroll.app.readThrough.idle();
-  return page;
-}
 
 describe.each(FOREIGN_REFUSALS)('$name', ({ fault, tells }) => {
   test('drops nothing: what is known is shown, the rest is an error that says who answered', async () => {

@@ -154,6 +154,16 @@ export function askedByBackscroll(chatwoot: FakeChatwoot): readonly LoggedReques
   return chatwoot.log.requests.filter(({ headers }) => headers['user-agent']?.startsWith('backscroll/') === true);
 }
 
+/** Has a history page of conversation 1 known, for minutes. @returns its target */
+export async function knownPage(backscroll: Backscroll): Promise<string> {
+  const { payload } = (await backscroll.get(messagesOf(1))).json() as { payload: { id: number }[] };
+  const page = messagesOf(1, `?before=${payload[0]!.id}`);
+  await backscroll.get(page);
+  expect((await backscroll.get(page)).headers['cache-status']).toMatch(/^backscroll; hit/);
+  await backscroll.app.readThrough.idle();
+  return page;
+}
+
 /** What it read of conversations. */
 export function readsOf(chatwoot: FakeChatwoot): readonly string[] {
   return askedByBackscroll(chatwoot)

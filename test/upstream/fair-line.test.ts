@@ -1,22 +1,12 @@
 // Readers, and conversations, side by side: what one wants in plenty is not what another lacks.
 
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { burst } from '../../src/upstream/budget.ts';
 import { type Turn, Turns } from '../../src/upstream/turns.ts';
-import { answered, expectNoTimers, guarded, type Guarded } from './held-upstream.ts';
+import { answered, guarded, type Guarded, onFakeTime, settle } from './held-upstream.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: 1_000_000 });
-});
-afterEach(() => {
-  expectNoTimers();
-  vi.useRealTimers();
-});
-
-async function settle(): Promise<void> {
-  await vi.advanceTimersByTimeAsync(0);
-}
+onFakeTime(1_000_000);
 
 /** Answers reads one after the other until none is left. @returns the conversations in the order in which they were sent. */
 async function answerAll({ upstream }: Guarded): Promise<number[]> {

@@ -1,6 +1,6 @@
 // An upstream whose reads a test ends one by one, and what a test says of it.
 
-import { expect, vi } from 'vitest';
+import { afterEach, beforeEach, expect, vi } from 'vitest';
 import { BackscrollError, type ErrorCode } from '../../src/errors.ts';
 import {
   type ProtectedUpstream,
@@ -36,8 +36,8 @@ export interface HeldUpstream extends Upstream {
   closed: boolean;
 }
 
-/** `settle` ends a read as it is sent; without it, or where it says nothing, the read is held. */
-export function heldUpstream(now: () => number, settle?: (read: HeldRead, nth: number) => void): HeldUpstream {
+/** `onRead` ends a read as it is sent; without it, or where it says nothing, the read is held. */
+export function heldUpstream(now: () => number, onRead?: (read: HeldRead, nth: number) => void): HeldUpstream {
   const held: HeldRead[] = [];
   const sent: HeldRead[] = [];
   let runningMax = 0;
@@ -72,7 +72,7 @@ export function heldUpstream(now: () => number, settle?: (read: HeldRead, nth: n
         held.push(read);
         sent.push(read);
         runningMax = Math.max(runningMax, held.length);
-        settle?.(read, sent.length);
+        onRead?.(read, sent.length);
       }),
     check: async () => {
       upstream.checks++;
@@ -90,6 +90,22 @@ export function expectNoTimers(): void {
   expect(vi.getTimerCount()).toBe(0);
 }
 
+/** Has every test of a file run on a clock of its own, which stands at `now` (ms), and leave no timer on it. */
+export function onFakeTime(now: number): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ now });
+  });
+  afterEach(() => {
+    expectNoTimers();
+    vi.useRealTimers();
+  });
+}
+
+/** Lets everything run that needs no time. */
+export async function settle(): Promise<void> {
+  await vi.advanceTimersByTimeAsync(0);
+}
+
 export interface Guarded {
   readonly upstream: HeldUpstream;
   readonly guard: ProtectedUpstream;
@@ -99,9 +115,9 @@ export interface Guarded {
 }
 
 /** A protected upstream on the clock of fake timers, with room for everything unless told. */
-export function guarded(options: Partial<ProtectionOptions> = {}, settle?: (read: HeldRead, nth: number) => void): Guarded {
+export function guarded(options: Partial<ProtectionOptions> = {}, onRead?: (read: HeldRead, nth: number) => void): Guarded {
   const now = options.now ?? Date.now;
-  const upstream = heldUpstream(now, settle);
+  const upstream = heldUpstream(now, onRead);
   const events: ProtectionEvent[] = [];
   const guard = protectUpstream(upstream, {
     rate: { max: 1000, windowMs: 60_000 },

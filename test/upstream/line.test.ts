@@ -1,21 +1,10 @@
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Refused } from '../../src/upstream/refused.ts';
 import { behindShare } from '../../src/upstream/budget.ts';
-import { expectNoTimers, guarded, type HeldRead } from './held-upstream.ts';
+import { expectNoTimers, guarded, type HeldRead, onFakeTime, settle } from './held-upstream.ts';
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: 1_000_000 });
-});
-afterEach(() => {
-  expectNoTimers();
-  vi.useRealTimers();
-});
-
-/** Lets everything run that needs no time. */
-async function settle(): Promise<void> {
-  await vi.advanceTimersByTimeAsync(0);
-}
+onFakeTime(1_000_000);
 
 describe('the line', () => {
   it('has no more reads under way than connections, and starts the next when one ends', async () => {

@@ -1,20 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Refused } from '../../src/upstream/refused.ts';
-import { answered, expectNoTimers, guarded } from './held-upstream.ts';
+import { answered, expectNoTimers, guarded, onFakeTime, settle } from './held-upstream.ts';
 
 const START = 1_000_000;
 
-beforeEach(() => {
-  vi.useFakeTimers({ now: START });
-});
-afterEach(() => {
-  expectNoTimers();
-  vi.useRealTimers();
-});
-
-async function settle(): Promise<void> {
-  await vi.advanceTimersByTimeAsync(0);
-}
+onFakeTime(START);
 
 describe('a 429', () => {
   it('pauses all reads for its Retry-After, and no longer', async () => {
