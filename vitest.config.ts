@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
@@ -25,7 +26,8 @@ export default defineConfig({
     testTimeout: 30_000,
     sequence: { sequencer: LongFirst },
     pool: 'forks',
-    maxWorkers: '100%',
+    // The longest files wait more than they work.
+    maxWorkers: availableParallelism() + 1,
     // Loading Fastify and its like once for each of the files takes longer than many of them run. A file leaves things as it found them.
     isolate: false,
   },
