@@ -122,14 +122,16 @@ export class Library {
 
   /**
    * Decides whether the newest page is read as it is asked. No read in its place, of ids from some known row up, can show every
-   * row that refutes the sequence (sequence.ts). So it is for who wants it as of now, and for anybody in turn. Not where people
-   * walk, unless it was read just now: much may be new, and what the page leaves out would have to be read besides.
+   * row that refutes the sequence (sequence.ts). So it is for who wants it as of now, and for anybody in turn. Where people walk,
+   * only once in SETTLE or if it was read just now: much may be new, and what the page leaves out would have to be read besides.
    */
   isNewestDue(conversation: ConversationId, query: Query, asOf?: number): boolean {
     const { timeline, walk, newestAskedAt } = this.#store.get(conversation);
     if (asOf !== undefined) return takesNewest(query) && idRange(query).hi > highestId(timeline);
     if (query.mode !== 'latest' || highestId(timeline) < 0) return false;
-    if (walk.historyReads > 0 && this.now - timeline.learntUpTo > 2 * this.#newestTurns.everyMs) return false;
+    const isOverdue = this.now - newestAskedAt >= this.#options.freshness.settleMs;
+    const mayBeMuch = walk.historyReads > 0 && this.now - timeline.learntUpTo > 2 * this.#newestTurns.everyMs;
+    if (mayBeMuch && !isOverdue) return false;
     return this.#newestTurns.take(this.now, newestAskedAt);
   }
 

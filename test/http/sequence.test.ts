@@ -214,6 +214,25 @@ test('one that is polled is read as it was asked once in SETTLE, and by what is 
   expect(asAsked.length).toBeLessThanOrEqual(6);
 });
 
+test('one that is polled after somebody has scrolled in it is read as it was asked once in SETTLE, too', async () => {
+  const house = await settledHouse();
+  const { backscroll, chatwoot, clock } = house;
+  const scrolled = messagesOf(1, `?before=${chatwoot.table.rows(1, 1).at(-20)!.id}`);
+  await backscroll.get(scrolled);
+  expect(readsOf(chatwoot).at(-1)).toBe(scrolled);
+  const before = readsOf(chatwoot).length;
+  for (let minute = 0; minute < 10; minute += 0.5) {
+    clock.advance(MINUTE / 2);
+    // oxlint-disable-next-line no-await-in-loop -- in the order of time
+    await newest(house, 1);
+  }
+  const asAsked = readsOf(chatwoot)
+    .slice(before)
+    .filter((read) => read === messagesOf(1));
+  expect(asAsked.length).toBeGreaterThanOrEqual(4);
+  expect(asAsked.length).toBeLessThanOrEqual(6);
+});
+
 test('of many that are polled, no more than sixteen in SETTLE are', async () => {
   const house = await startHouse();
   const many = Array.from({ length: 32 }, (_, n) => 100 + n);
