@@ -4,12 +4,15 @@
 // is learnt, so a caller finds either the flight or what it brought, never neither. A caller that asks for "as of now" may
 // join only a read sent after it came; those that come while one is under way share the next, which is sent when it ends.
 // An invalidated read is joined by nobody new. A failure is shared by all who wait and kept by nobody. A caller that leaves does
-// not take the read with it; the last one leaving does.
+// not take the read with it; the last one leaving does. While a read waits for its turn, the turns of all who joined it are its own.
 
 import { abortable } from '../upstream/abortable.ts';
+import { Readers } from '../upstream/readers.ts';
 
 export interface Flight<T> {
   readonly promise: Promise<T>;
+  /** Who wants it, as far as they said so. */
+  readonly readers: Readers;
   /** When the read was sent, ms; null while it waits for the one before it, or for its turn. Whoever sends it says so. */
   sentAt: number | null;
   /** An invalidation came while it was under way: what it brings goes to its callers and is not stored. */
@@ -42,27 +45,29 @@ export class Flights<T> {
    * Joins the read under this key or sends it. `shared` is true for all but the caller that caused it.
    * @param asOf join only reads sent at or after this moment (ms).
    * @param signal the caller going away; the promise then rejects with its reason.
+   * @param reader who wants it, for turns to be fair by reader.
    */
   join(
     key: string,
     send: Send<T>,
-    { asOf = -Infinity, signal }: { asOf?: number; signal?: AbortSignal | undefined } = {},
+    { asOf = -Infinity, signal, reader }: { asOf?: number; signal?: AbortSignal | undefined; reader?: string | undefined } = {},
   ): { result: Promise<T>; shared: boolean } {
     const current = this.#current.get(key);
     let entry: Entry<T>;
     let shared = true;
     if (current === undefined) {
-      entry = this.#start(key, send, Promise.resolve());
+      entry = this.#start(key, send, Promise.resolve(), reader);
       this.#current.set(key, entry);
       shared = false;
     } else if (mayJoin(current, asOf)) {
       entry = current;
     } else {
       const next = this.#next.get(key);
-      entry = next ?? this.#start(key, send, settled(current.promise));
+      entry = next ?? this.#start(key, send, settled(current.promise), reader);
       if (next === undefined) this.#next.set(key, entry);
       shared = next !== undefined;
     }
+    if (shared && reader !== undefined) entry.readers.join(reader);
     return { result: this.#wait(key, entry, signal), shared };
   }
 
@@ -78,7 +83,7 @@ export class Flights<T> {
     for (const entry of [...this.#current.values(), ...this.#next.values()]) entry.abort.abort(reason);
   }
 
-  #start(key: string, send: Send<T>, previous: Promise<void>): Entry<T> {
+  #start(key: string, send: Send<T>, previous: Promise<void>, reader = ''): Entry<T> {
     const abort = new AbortController();
     const run = async (): Promise<T> => {
       await previous;
@@ -89,7 +94,8 @@ export class Flights<T> {
         this.#leave(key, entry);
       }
     };
-    const entry: Entry<T> = { promise: Promise.resolve().then(run), sentAt: null, invalidated: false, abort, waiters: 0 };
+    const promise = Promise.resolve().then(run);
+    const entry: Entry<T> = { promise, readers: new Readers(reader), sentAt: null, invalidated: false, abort, waiters: 0 };
     entry.promise.catch(() => undefined); // Everybody may have left; then nobody is there to hear of it.
     return entry;
   }

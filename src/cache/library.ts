@@ -18,6 +18,7 @@ import type { Reading } from '../timeline/reading.ts';
 import type { Sequence } from '../timeline/sequence.ts';
 import { NOTHING_SEEN, sawRows } from '../timeline/sequence.ts';
 import { AnswerCut } from '../upstream/map-broken-exchange.ts';
+import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
@@ -51,7 +52,7 @@ export interface ReadOptions {
   readonly reason: ReadReason;
   /** Who waits for it: reads behind answers give way to callers. */
   readonly priority: ReadPriority;
-  /** Who wants it; of those who share a read, the first is the one that it is counted for. */
+  /** Who wants it, for turns at Chatwoot to be fair by reader. */
   readonly reader?: string | undefined;
   /** Called when it has its turn at Chatwoot, with the exchange that begins, and again for each attempt. */
   readonly onTurn?: ((exchange: Promise<unknown>) => void) | undefined;
@@ -159,7 +160,7 @@ export class Library {
       try {
         const answer = await this.#options.upstream.read(conversation, query, abort, {
           priority,
-          reader,
+          readers: flight.readers,
           onTurn: (exchange) => {
             flight.sentAt = this.now;
             onTurn?.(exchange);
@@ -175,7 +176,14 @@ export class Library {
     // Reads behind answers join callers' reads, and never the other way round: they may wait for long. Nor do they wait in their line.
     const forCallers = `${conversationKey(conversation)} ${keyOf(query)}`;
     const key = priority === 'behind' && !this.#flights.canJoin(forCallers, asOf) ? `${forCallers} behind` : forCallers;
-    return this.#flights.join(key, send, { asOf, signal });
+    const joined = this.#flights.join(key, send, { asOf, signal, reader });
+    if (priority === 'behind' || !joined.shared) return joined;
+    // The time of one who came before may have run out just after this one joined.
+    const result = joined.result.catch((error: unknown) => {
+      if (!hadNoTurn(error)) throw error;
+      return this.#flights.join(key, send, { asOf, signal, reader }).result;
+    });
+    return { result, shared: true };
   }
 
   /** When a read must have been sent, ms, so that a page with this query may still be shown: time under way counts (RFC 9111 4.2.3). */
@@ -286,6 +294,10 @@ export function endsKnowledge(error: unknown): boolean {
 }
 
 const WORDS_ON_CONVERSATION: ReadonlySet<string> = new Set(['not_found', 'upstream_forbidden', 'upstream_credentials']);
+
+function hadNoTurn(error: unknown): boolean {
+  return error instanceof Refused && (error.reason === 'late' || error.reason === 'full');
+}
 
 /** Whether a read was too much for Chatwoot: a smaller one may not be. */
 function isTooLarge(error: unknown): boolean {

@@ -4,6 +4,7 @@
 
 import { BackscrollError } from '../errors.ts';
 import { behindShare, type Budget } from './budget.ts';
+import type { Readers } from './readers.ts';
 import { Refused } from './refused.ts';
 import { Turns } from './turns.ts';
 import type { ReadPriority } from './upstream.ts';
@@ -22,8 +23,8 @@ export interface LineOptions {
 export interface Ticket {
   /** Which conversation is read. */
   readonly key: string;
-  /** Who wants it; of a read that several share, the first of them. */
-  readonly reader: string;
+  /** Who wants it; others may join while it waits. */
+  readonly readers: Readers;
   readonly priority: ReadPriority;
   /** It had its turn before and goes before others of its reader. */
   readonly again: boolean;
@@ -137,6 +138,7 @@ export class Line {
     let waits = true;
     const leave = (): void => {
       waits = false;
+      ticket.readers.onJoin = undefined;
       line.delete(waiter);
       signal.removeEventListener('abort', onAbort);
     };
@@ -156,6 +158,7 @@ export class Line {
       this.#startNext(); // A read behind an answer may have waited for this caller.
     };
     line.add(waiter);
+    ticket.readers.onJoin = (reader) => line.join(waiter, reader);
     this.#startNext();
     if (!waits) return;
     signal.addEventListener('abort', onAbort, { once: true });

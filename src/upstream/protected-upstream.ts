@@ -18,6 +18,7 @@ import { Budget } from './budget.ts';
 import { startDeadline } from './deadline.ts';
 import { Line } from './line.ts';
 import { Pause } from './pause.ts';
+import { Readers } from './readers.ts';
 import { Refused, type RefusalReason } from './refused.ts';
 import { Sleeper, withRetries } from './retry.ts';
 import type { ConversationId, ReadPriority, Upstream } from './upstream.ts';
@@ -126,7 +127,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   }
 
   return {
-    async read(conversation, query, caller, { priority, reader = '', onTurn } = { priority: 'caller' }) {
+    async read(conversation, query, caller, { priority, readers = new Readers(''), onTurn } = { priority: 'caller' }) {
       caller?.throwIfAborted();
       const key = keyOf(conversation);
       const deadline = startDeadline(timeoutMs, caller);
@@ -145,7 +146,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
           onTurn?.(answer);
           return answer;
         };
-        return line.run({ key, reader, priority, again: failure !== undefined, signal, turnBy }, () =>
+        return line.run({ key, readers, priority, again: failure !== undefined, signal, turnBy }, () =>
           breaker.run(
             { key, hasTime: leftMs() >= timeoutMs * TELLING_SHARE, patienceMs: timeoutMs * PATIENCE_SHARE, caller },
             () => exchange(send),

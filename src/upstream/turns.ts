@@ -1,12 +1,14 @@
 // Whose turn it is among reads that wait: that of the reader who has had none for longest, and of its reads the oldest. So each
-// reader gets as much as any other that wants it, and one that comes seldom goes first, however much others want.
+// reader gets as much as any other that wants it, and one that comes seldom goes first, however much others want. A read that
+// several want waits in the queue of each.
 
 import { LRUCache } from 'lru-cache';
+import type { Readers } from './readers.ts';
 
 /** What decides about the turn of a read. */
 export interface Turn {
   /** Who wants it. */
-  readonly reader: string;
+  readonly readers: Readers;
   /** It had its turn before and goes before others of its reader. */
   readonly again: boolean;
 }
@@ -31,37 +33,46 @@ class Queue<T extends Turn> {
 }
 
 export class Turns<T extends Turn> {
+  readonly #reads = new Set<T>();
   /** Of the readers that have any, in the order in which they came. */
   readonly #queues = new Map<string, Queue<T>>();
   readonly #lastTurns = new LRUCache<string, number>({ max: READERS_MAX });
   #turns = 0;
-  #size = 0;
 
   get size(): number {
-    return this.#size;
+    return this.#reads.size;
   }
 
-  *[Symbol.iterator](): Generator<T> {
-    for (const queue of this.#queues.values()) yield* queue;
+  /** In the order in which they came. */
+  [Symbol.iterator](): Iterator<T> & Iterable<T> {
+    return this.#reads.values();
   }
 
   add(read: T): void {
-    const queue = this.#queues.get(read.reader) ?? new Queue<T>();
-    this.#queues.set(read.reader, queue);
+    this.#reads.add(read);
+    for (const reader of read.readers) this.join(read, reader);
+  }
+
+  /** A read that waits is wanted by one more reader. */
+  join(read: T, reader: string): void {
+    const queue = this.#queues.get(reader) ?? new Queue<T>();
+    this.#queues.set(reader, queue);
     (read.again ? queue.again : queue.others).add(read);
-    this.#size++;
   }
 
   delete(read: T): void {
-    const queue = this.#queues.get(read.reader);
-    if (queue === undefined || !(queue.again.delete(read) || queue.others.delete(read))) return;
-    this.#size--;
-    if (queue.size === 0) this.#queues.delete(read.reader);
+    if (!this.#reads.delete(read)) return;
+    for (const reader of read.readers) {
+      const queue = this.#queues.get(reader);
+      (read.again ? queue?.again : queue?.others)?.delete(read);
+      if (queue?.size === 0) this.#queues.delete(reader);
+    }
   }
 
-  /** A reader has its turn. */
-  took({ reader }: Turn): void {
-    this.#lastTurns.set(reader, ++this.#turns);
+  /** A read has its turn, which is that of the reader among its own who had none for longest. */
+  took({ readers }: Turn): void {
+    const [first] = [...readers].toSorted((one, other) => this.#lastTurnOf(one) - this.#lastTurnOf(other));
+    if (first !== undefined) this.#lastTurns.set(first, ++this.#turns);
   }
 
   /** Whose turn it is among those that may go. */
@@ -80,8 +91,23 @@ export class Turns<T extends Turn> {
     return next;
   }
 
-  /** How many go before one that comes now. */
-  ahead({ reader, again }: Turn): number {
+  /** How many go at most before one that comes now. */
+  ahead({ readers, again }: Turn): number {
+    return Math.min(...[...readers].map((reader) => this.#aheadOf(reader, again)));
+  }
+
+  /** Who leaves when there are too many: the latest of the reader that has most, `latecomer` where no other has more than its own. */
+  surplus(latecomer: T): T {
+    const [own] = latecomer.readers;
+    let most = this.#queues.get(own!);
+    for (const queue of this.#queues.values()) if (queue.size > (most?.size ?? 0)) most = queue;
+    if (most === undefined || most === this.#queues.get(own!)) return latecomer;
+    // One that others want, too, is the last to go.
+    const reads = [...most];
+    return reads.findLast(({ readers }) => readers.size === 1) ?? reads.at(-1)!;
+  }
+
+  #aheadOf(reader: string, again: boolean): number {
     const queue = this.#queues.get(reader);
     const own = (again ? queue?.again.size : queue?.size) ?? 0;
     let ahead = own;
@@ -96,14 +122,6 @@ export class Turns<T extends Turn> {
       ahead += Math.min(size, lead > 0 || (lead === 0 && !isAfterOwn) ? own + 1 : own);
     }
     return ahead;
-  }
-
-  /** Who leaves when there are too many: the latest of the reader that has most, `latecomer` where no other has more than its own. */
-  surplus(latecomer: T): T {
-    let most = this.#queues.get(latecomer.reader);
-    for (const queue of this.#queues.values()) if (queue.size > (most?.size ?? 0)) most = queue;
-    const isOwn = most === this.#queues.get(latecomer.reader);
-    return isOwn ? latecomer : ([...(most ?? [])].at(-1) ?? latecomer);
   }
 
   #lastTurnOf(reader: string): number {

@@ -2,6 +2,7 @@
 
 import type { Query } from '../timeline/query.ts';
 import type { Envelope, Reading, Row } from '../timeline/reading.ts';
+import type { Readers } from './readers.ts';
 
 /** One conversation as the URL names it: display ids repeat in every account, so both belong to the name (contract 1.1). */
 export interface ConversationId {
@@ -28,8 +29,8 @@ export type ReadPriority = 'caller' | 'behind';
 
 export interface ReadOptions {
   readonly priority: ReadPriority;
-  /** Who wants it, for turns to be fair by reader; all who give none are one. Of a read that several share, the first of them. */
-  readonly reader?: string | undefined;
+  /** Who wants it, for turns to be fair by reader; all reads without are one reader's. */
+  readonly readers?: Readers;
   /** The failure that it is sent again for. */
   readonly again?: Error | undefined;
   /** Called when it has its turn, with the exchange that begins: it takes no longer than Chatwoot does. Again for each attempt. */

@@ -1,9 +1,9 @@
 // Callers wait for no read behind answers: one that asks the same while a caller's is under way does not become the callers' next.
 
 import { expect, test } from 'vitest';
-import { Library } from '../../src/cache/library.ts';
 import type { ReadPriority, Upstream } from '../../src/upstream/upstream.ts';
 import { testClock } from '../support/backscroll.ts';
+import { libraryOver } from './library.ts';
 
 const CONVERSATION = { accountId: 1, conversationId: 2 };
 const QUERY = { mode: 'after', after: 5, publicOnly: false } as const;
@@ -23,21 +23,7 @@ test('a caller joins no read that waits behind', async () => {
     check: () => Promise.resolve(null),
     close: () => Promise.resolve(),
   };
-  const library = new Library({
-    upstream,
-    now: clock.now,
-    freshness: { tailMaxAgeMs: 0, metaMaxAgeMs: 10_000, historyMaxAgeMs: 900_000, staleIfErrorMs: 0, settleMs: 120_000 },
-    memoryBytesMax: 1e6,
-    mode: 'proved',
-    observer: {
-      upstreamRead() {},
-      learnt() {},
-      behindFailed() {},
-      shadowed() {},
-      fellBackToExact() {},
-      sequenceRefuted() {},
-    },
-  });
+  const library = libraryOver(upstream, clock.now);
   const read = (priority: ReadPriority) => library.read(CONVERSATION, QUERY, { reason: 'fill', priority }).result;
 
   const first = read('caller');

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { burst } from '../../src/upstream/budget.ts';
+import { Readers } from '../../src/upstream/readers.ts';
 import { type Turn, Turns } from '../../src/upstream/turns.ts';
 import { answered, guarded, type Guarded, onFakeTime, settle } from './held-upstream.ts';
 
@@ -16,6 +17,10 @@ async function answerAll({ upstream }: Guarded): Promise<number[]> {
     await settle();
   }
   return upstream.sent.map(({ conversation }) => conversation);
+}
+
+function turnOf(reader: string): Turn {
+  return { readers: new Readers(reader), again: false };
 }
 
 describe('turns', () => {
@@ -43,6 +48,36 @@ describe('turns', () => {
     await Promise.all(ends);
   });
 
+  it('of a read that several want are those of all of them', () => {
+    const turns = new Turns<Turn>();
+    const [first, shared, third, seldom] = ['greedy', 'greedy', 'greedy', 'seldom'].map(turnOf) as [Turn, Turn, Turn, Turn];
+    turns.took(first);
+    for (const read of [first, shared, third, seldom]) turns.add(read);
+    shared.readers.join('another');
+    turns.join(shared, 'another');
+    const order: (Turn | undefined)[] = [];
+    while (turns.size > 0) {
+      const next = turns.next(() => true)!;
+      order.push(next);
+      turns.delete(next);
+      turns.took(next);
+    }
+    expect(order).toEqual([seldom, shared, first, third]);
+    expect([...turns]).toEqual([]);
+    // It was the turn of the other, who comes last now.
+    for (const reader of ['another', 'greedy', 'seldom']) turns.add(turnOf(reader));
+    expect([...turns.next(() => true)!.readers]).toEqual(['seldom']);
+  });
+
+  it('are kept by a read that others want, too, where the line is full', () => {
+    const turns = new Turns<Turn>();
+    const [first, second, third] = ['greedy', 'greedy', 'greedy'].map(turnOf) as [Turn, Turn, Turn];
+    for (const read of [first, second, third]) turns.add(read);
+    third.readers.join('another');
+    turns.join(third, 'another');
+    expect(turns.surplus(turnOf('newcomer'))).toBe(second);
+  });
+
   it('are lost by the reader that waits for most where the line is full', async () => {
     const house = guarded({ connections: 1, waitingMax: 3 });
     const { read } = house;
@@ -60,25 +95,25 @@ describe('turns', () => {
 
   it('are remembered of a thousand readers', () => {
     const turns = new Turns<Turn>();
-    const turnOf = (reader: string): Turn => ({ reader, again: false });
     const first = turnOf('first');
     turns.took(first);
     turns.add(first);
     turns.add(turnOf('never'));
-    expect(turns.next(() => true)?.reader).toBe('never');
+    expect([...turns.next(() => true)!.readers]).toEqual(['never']);
     for (let i = 0; i < 1000; i++) turns.took(turnOf(`reader ${i}`));
     expect(turns.next(() => true)).toBe(first);
   });
 
   it('are counted as they will come', () => {
     const reader = fc.constantFrom('a', 'b', 'c', 'd');
-    const turn = fc.record({ reader, again: fc.boolean() });
+    const turn = fc.record({ readers: reader.map((name) => new Readers(name)), again: fc.boolean() });
     fc.assert(
       fc.property(fc.array(reader, { maxLength: 6 }), fc.array(turn, { maxLength: 15 }), turn, (before, waiting, latecomer) => {
         const turns = new Turns<Turn>();
-        for (const name of before) turns.took({ reader: name, again: false });
+        for (const name of before) turns.took(turnOf(name));
         for (const each of waiting) turns.add(each);
-        fc.pre(!latecomer.again || before.includes(latecomer.reader));
+        const [latest] = latecomer.readers;
+        fc.pre(!latecomer.again || before.some((name) => name === latest));
         const foretold = turns.ahead(latecomer);
         turns.add(latecomer);
         let ahead = 0;

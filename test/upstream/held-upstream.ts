@@ -8,6 +8,7 @@ import {
   type ProtectionOptions,
   protectUpstream,
 } from '../../src/upstream/protected-upstream.ts';
+import { Readers } from '../../src/upstream/readers.ts';
 import type { ConversationId, ReadPriority, Upstream, UpstreamAnswer } from '../../src/upstream/upstream.ts';
 import { LATEST } from './house.ts';
 
@@ -132,8 +133,8 @@ export function guarded(options: Partial<ProtectionOptions> = {}, onRead?: (read
     upstream,
     guard,
     events,
-    read: (id, priority = 'caller', signal, reader) =>
-      guard.read({ accountId: 1, conversationId: id }, LATEST, signal, { priority, reader }).then(
+    read: (id, priority = 'caller', signal, reader = '') =>
+      guard.read({ accountId: 1, conversationId: id }, LATEST, signal, { priority, readers: new Readers(reader) }).then(
         () => 'ok',
         (error: unknown) => error,
       ),
