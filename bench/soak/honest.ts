@@ -11,6 +11,7 @@ const NEWEST_SHARE = 0.25;
 const AS_OF_NOW_SHARE = 0.03;
 const LEAVING_SHARE = 0.01;
 const LEAVING_AFTER_MS = 20;
+const REFUSALS_TOLD = 20;
 /** What may come while Chatwoot fails. */
 const STATUSES: ReadonlySet<number> = new Set([200, 404, 429, 502, 503, 504]);
 
@@ -21,12 +22,16 @@ export class Fare {
   #asked = 0;
   #served = 0;
 
+  /** The first answers that callers did not come for, in words. */
+  readonly refusals: string[] = [];
+
   add(word: string, tookMs: number, served: boolean): void {
     this.words.set(word, (this.words.get(word) ?? 0) + 1);
     if (word === 'left') return;
     this.#asked++;
     this.#tookMs.push(tookMs);
     if (served) this.#served++;
+    else if (this.refusals.length < REFUSALS_TOLD) this.refusals.push(`${word} after ${tookMs.toFixed(0)} ms`);
   }
 
   get asked(): number {
@@ -77,8 +82,9 @@ export class Honest {
     try {
       const path = this.#targetOf(conversation);
       const answer = await this.#pool.request({ method: 'GET', path, headers, signal: gone.signal });
-      await answer.body.dump({ limit: Infinity });
-      word = String(answer.statusCode);
+      const text = await answer.body.text();
+      word =
+        answer.statusCode < 400 || answer.statusCode === 404 ? String(answer.statusCode) : `${answer.statusCode} ${codeOf(text)}`;
       served = answer.statusCode === (conversation === 99 ? 404 : 200);
       if (!STATUSES.has(answer.statusCode)) this.unexpected++;
     } catch {
@@ -104,4 +110,8 @@ export class Honest {
       ? `${path}?after=${row.id}`
       : `${path}?after=${row.id}&before=${row.id + 50}&filter_internal_messages=true`;
   }
+}
+
+function codeOf(text: string): string {
+  return /"code":"(\w+)"/.exec(text)?.[1] ?? 'without a code';
 }

@@ -55,6 +55,8 @@ export function printFares(fares: Fares, met: HostileCounts): void {
     ['callers', 'asked', 'served', 'median ms', 'p99 ms', 'answers'],
     rows.map(([name, fare]) => [name, fare.asked, percent(fare.served, fare.asked), fare.medianMs, fare.p99Ms, list(fare.words)]),
   );
+  for (const [name, { refusals }] of rows.slice(0, 2))
+    if (refusals.length > 0) console.log(`\nnot served ${name}: ${refusals.join(', ')}`);
   console.log(`\nhostile callers: ${list(new Map(Object.entries(met))) || 'none'}`);
 }
 
