@@ -16,6 +16,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { parseArgs } from 'node:util';
 import { Pool } from 'undici';
 import type { Fault } from '../test/support/fake-chatwoot/fault.ts';
@@ -136,13 +137,20 @@ async function purge(): Promise<void> {
   await answer.body.dump();
 }
 
+/** How late the process of the honest callers and of Chatwoot is: of their times, what is not the program's. */
+const ownDelay = monitorEventLoopDelay({ resolution: 10 });
+ownDelay.enable();
+
 async function look(): Promise<Look> {
   const seen = { at: elapsed(), ...(await program.look()) };
+  const ownDelayMs = ownDelay.max / 1e6;
+  ownDelay.reset();
   const [heap, rss] = [seen.heapBytes / MEBIBYTE, seen.rssBytes / MEBIBYTE];
   console.log(
     `${(seen.at / 1000).toFixed(0).padStart(5)} s  heap ${heap.toFixed(1)} MiB  RSS ${rss.toFixed(0)} MiB  descriptors ${seen.descriptors}  ` +
       `sockets ${seen.sockets}  other handles ${seen.others}  cache ${(seen.cache.bytes / MEBIBYTE).toFixed(2)} MiB of ` +
-      `${seen.cache.conversations} conversations  in flight ${seen.cache.inFlight}`,
+      `${seen.cache.conversations} conversations  in flight ${seen.cache.inFlight}  ` +
+      `late by ${seen.loopDelayMs.toFixed(0)} ms, the callers by ${ownDelayMs.toFixed(0)} ms`,
   );
   return seen;
 }

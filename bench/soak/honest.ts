@@ -25,13 +25,13 @@ export class Fare {
   /** The first answers that callers did not come for, in words. */
   readonly refusals: string[] = [];
 
-  add(word: string, tookMs: number, served: boolean): void {
+  add(word: string, tookMs: number, served: boolean, asked: string): void {
     this.words.set(word, (this.words.get(word) ?? 0) + 1);
     if (word === 'left') return;
     this.#asked++;
     this.#tookMs.push(tookMs);
     if (served) this.#served++;
-    else if (this.refusals.length < REFUSALS_TOLD) this.refusals.push(`${word} after ${tookMs.toFixed(0)} ms`);
+    else if (this.refusals.length < REFUSALS_TOLD) this.refusals.push(`${word} after ${tookMs.toFixed(0)} ms to ${asked}`);
   }
 
   get asked(): number {
@@ -79,8 +79,8 @@ export class Honest {
     const startedAt = performance.now();
     let word: string;
     let served = false;
+    const path = this.#targetOf(conversation);
     try {
-      const path = this.#targetOf(conversation);
       const answer = await this.#pool.request({ method: 'GET', path, headers, signal: gone.signal });
       const text = await answer.body.text();
       word =
@@ -94,7 +94,12 @@ export class Honest {
       clearTimeout(timer);
     }
     const endedAt = performance.now();
-    fareOf(startedAt, endedAt).add(word, endedAt - startedAt, served);
+    fareOf(startedAt, endedAt).add(
+      word,
+      endedAt - startedAt,
+      served,
+      `${path.slice('/api/v1/accounts/1'.length)} at ${(startedAt / 1000).toFixed(1)} s`,
+    );
   }
 
   #targetOf(conversation: number): string {

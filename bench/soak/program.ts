@@ -13,6 +13,8 @@ export interface Holdings {
   readonly sockets: number;
   /** Handles beside sockets: timers, files, workers. */
   readonly others: number;
+  /** The longest that its event loop was late since the last look. */
+  readonly loopDelayMs: number;
   readonly cache: { readonly bytes: number; readonly conversations: number; readonly inFlight: number };
 }
 
