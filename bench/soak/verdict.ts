@@ -75,11 +75,6 @@ export function printVerdict(soaked: Soaked): boolean {
     const measured = `${from.toFixed(digits)} to ${to.toFixed(digits)}`;
     return { what, measured, bound: `+ ${percent(GROWTH_MAX, 1)}`, isKept: to <= (1 + GROWTH_MAX) * from, tells: isLong };
   };
-  // The fewest others: timers of requests and sleeps come and go.
-  const [othersFrom, othersTo] = [1, 3].map((quarter) => Math.min(...ofQuarter(quarter, ({ others }) => others))) as [
-    number,
-    number,
-  ];
   const p99Max = P99_TIMES_MAX * Math.max(before.p99Ms, P99_FLOOR_MS);
   const checks: readonly Check[] = [
     {
@@ -101,11 +96,11 @@ export function printVerdict(soaked: Soaked): boolean {
     grows('RSS, MiB', ({ rssBytes }) => rssBytes / MEBIBYTE),
     grows('descriptors', ({ descriptors }) => descriptors),
     {
-      what: 'other handles than sockets',
-      measured: `${othersFrom} to ${othersTo}`,
-      bound: `+ ${OTHERS_SLACK}`,
-      isKept: othersTo <= othersFrom + OTHERS_SLACK,
-      tells: isLong,
+      what: 'other handles afterwards',
+      measured: String(afterwards.others),
+      bound: String(alone.others + OTHERS_SLACK),
+      isKept: afterwards.others <= alone.others + OTHERS_SLACK,
+      tells: true,
     },
     {
       what: 'sockets afterwards',
