@@ -14,7 +14,6 @@
 //   │ chatwoot: undici pool → split body        │ ───► Chatwoot
 //   └───────────────────────────────────────────┘
 
-import rateLimit from '@fastify/rate-limit';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { ReadThrough } from './cache/read-through.ts';
 import { tokenVerifier, type TokenVerifier } from './clients/jwt.ts';
@@ -34,13 +33,14 @@ import { EventLoop } from './http/event-loop.ts';
 import { messagesRoute } from './http/messages-route.ts';
 import { Metrics } from './http/metrics.ts';
 import { operations } from './http/operations.ts';
+import { rateLimit } from './http/rate-limit.ts';
 import { Readiness } from './http/readiness.ts';
 import { RefusalLog } from './http/refusal-log.ts';
 import { Renderer } from './http/render.ts';
+import { noteAnswers } from './http/request-log.ts';
 import { createServer } from './http/server.ts';
 import { cacheObserver, protectionObserver, upstreamObserver } from './http/told.ts';
 import { UnreadAnswers } from './http/unread.ts';
-import { WindowCounterStore } from './http/window-counters.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { proxyFor } from './upstream/connections.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
@@ -161,7 +161,6 @@ export async function buildApp({
   const http = createServer({
     logger,
     trustProxy: config.trustProxy,
-    metrics,
     responses: unread.responses,
     onCredentialsRefused: () => readiness.suspect(),
   });
@@ -176,21 +175,16 @@ export async function buildApp({
     admin(http, { admins, addressOf, purge: (extent) => readThrough.purge(extent) });
   }
   await http.register(async (served) => {
+    served.addHook('onResponse', noteAnswers(metrics, logger));
+    served.addHook('onRequest', draining.admit);
     served.addHook('onRequest', (_request, _reply, done) => {
       if (!eventLoop.isLate) return done();
       done(new BackscrollError('overloaded', 'Too much is asked of this server just now; try again', { retryAfter: 2 }));
     });
-    await served.register(rateLimit, {
-      hook: 'preHandler',
-      max: (request) => (request.reader?.rateLimit ?? config.rateLimit).max,
-      timeWindow: (request) => (request.reader?.rateLimit ?? config.rateLimit).windowMs,
-      keyGenerator: countedAs,
-      store: WindowCounterStore,
-      errorResponseBuilder: (_request, { ttl }) =>
-        new BackscrollError('rate_limited', 'Too many requests for this client; wait as long as Retry-After says', {
-          retryAfter: ttl / 1000,
-        }),
-    });
+    served.addHook(
+      'preHandler',
+      rateLimit({ rateOf: (request) => request.reader?.rateLimit ?? config.rateLimit, countedAs: countedAs }),
+    );
     const authenticate = authentication({
       clients: () => clients.current,
       tokens: tokensOf(config, keys),
@@ -238,7 +232,7 @@ export async function buildApp({
 function tokensOf(config: Config, keys: SigningKeys | null): TokenVerifier | null {
   const { jwtSecrets: secrets, jwtIssuer: issuer, jwtAudience: audience } = config;
   if (secrets.length === 0 && keys === null) return null;
-  return tokenVerifier({ secrets, keys: keys?.find ?? null, issuer, audience });
+  return tokenVerifier({ secrets, keys: keys?.find ?? null, ...(keys === null ? {} : { keysNow: keys.now }), issuer, audience });
 }
 
 function signingKeysOf(config: Config, now: () => number, onFetched: (problem: string | null) => void): SigningKeys | null {

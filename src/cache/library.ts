@@ -148,6 +148,16 @@ export class Library {
     return proveFrom(this.#store.get(conversation), this.#mode, query, context);
   }
 
+  /** What `prove` came to just now for callers without demands, if it is kept and still the same. */
+  keptProof(conversation: ConversationId, query: Query): Proof | null {
+    return this.#store.keptProof(conversation, query, this.#mode, this.now);
+  }
+
+  /** Keeps what `prove` has just come to, without demands and with nothing to be read behind it. */
+  keepProof(conversation: ConversationId, query: Query, proof: Proof): void {
+    if (this.now <= proof.freshUntil) this.#store.keepProof(conversation, { query, mode: this.#mode, proof, provedAt: this.now });
+  }
+
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
   read(
     conversation: ConversationId,

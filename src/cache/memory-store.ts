@@ -1,8 +1,12 @@
 // Knowledge in memory, bounded in bytes; the conversation that was asked for longest ago goes first.
 
 import { LRUCache } from 'lru-cache';
+import type { Proof } from '../timeline/prove.ts';
+import type { Query } from '../timeline/query.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
-import type { Knowledge } from './knowledge.ts';
+import type { KeptProof } from './kept-proof.ts';
+import { keepProof, keptProof, keptProofBytes } from './kept-proof.ts';
+import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { knowledgeBytes, NO_KNOWLEDGE } from './knowledge.ts';
 
 /** One string for each conversation: two numbers, so no two conversations share it. */
@@ -13,20 +17,41 @@ export function conversationKey({ accountId, conversationId }: ConversationId): 
 /** What the map, its key and the bookkeeping of the LRU cost for one conversation. */
 const ENTRY_BYTES = 300;
 
+interface Entry {
+  readonly knowledge: Knowledge;
+  /** What was proved from this knowledge: other knowledge begins without. */
+  readonly proofs: readonly KeptProof[];
+}
+
+const NO_PROOFS: readonly KeptProof[] = [];
+
 export class MemoryStore {
-  readonly #entries: LRUCache<string, Knowledge>;
+  readonly #entries: LRUCache<string, Entry>;
 
   /** @param bytesMax what all knowledge together may hold. A single conversation beyond it is not kept. */
   constructor(bytesMax: number) {
     this.#entries = new LRUCache({
       maxSize: bytesMax,
-      sizeCalculation: (knowledge) => ENTRY_BYTES + Math.ceil(knowledgeBytes(knowledge)),
+      sizeCalculation: ({ knowledge, proofs }) => ENTRY_BYTES + Math.ceil(knowledgeBytes(knowledge)) + keptProofBytes(proofs),
     });
   }
 
   /** What is known, or nothing; also marks it as asked for. */
   get(conversation: ConversationId): Knowledge {
-    return this.#entries.get(conversationKey(conversation)) ?? NO_KNOWLEDGE;
+    return this.#entries.get(conversationKey(conversation))?.knowledge ?? NO_KNOWLEDGE;
+  }
+
+  /** What was proved before from what is known, if it still holds at `now`; also marks the conversation as asked for. */
+  keptProof(conversation: ConversationId, query: Query, mode: HistoryMode, now: number): Proof | null {
+    const entry = this.#entries.get(conversationKey(conversation));
+    return entry === undefined ? null : keptProof(entry.proofs, query, mode, now);
+  }
+
+  /** Keeps what follows from what is known now. */
+  keepProof(conversation: ConversationId, proof: KeptProof): void {
+    const key = conversationKey(conversation);
+    const entry = this.#entries.get(key);
+    if (entry !== undefined) this.#entries.set(key, { ...entry, proofs: keepProof(entry.proofs, proof) });
   }
 
   has(conversation: ConversationId): boolean {
@@ -34,7 +59,7 @@ export class MemoryStore {
   }
 
   set(conversation: ConversationId, knowledge: Knowledge): void {
-    this.#entries.set(conversationKey(conversation), knowledge);
+    this.#entries.set(conversationKey(conversation), { knowledge, proofs: NO_PROOFS });
   }
 
   delete(conversation: ConversationId): void {

@@ -13,6 +13,7 @@ export class MissingConversations {
   readonly #until = new LRUCache<string, number>({ max: REMEMBERED_MAX });
 
   has(conversation: ConversationId, now: number): boolean {
+    if (this.#until.size === 0) return false;
     return (this.#until.get(conversationKey(conversation)) ?? -Infinity) > now;
   }
 

@@ -59,16 +59,19 @@ export class ReadBehind {
     return this.#reading.get(conversationKey(conversation));
   }
 
-  /** After a proved answer: has read again what is due, and reads ahead of a walk. */
-  after(conversation: ConversationId, query: Query, proof: Proof): void {
-    this.#plan(() => this.#readAgainOrAhead(conversation, query, proof));
+  /** After a proved answer: has read again what is due, and reads ahead of a walk. @returns whether there was nothing to do */
+  after(conversation: ConversationId, query: Query, proof: Proof): boolean {
+    let isDone = false;
+    this.#plan(() => (isDone = !this.#readAgainOrAhead(conversation, query, proof)));
+    return isDone;
   }
 
-  #readAgainOrAhead(conversation: ConversationId, query: Query, proof: Proof): void {
+  /** Whether it reads. */
+  #readAgainOrAhead(conversation: ConversationId, query: Query, proof: Proof): boolean {
     const exact = this.#library.isExact(conversation);
     const history = proof.refresh.history && this.#isWorthRefreshing(conversation);
     const { meta } = proof.refresh;
-    if (!history && !meta && (exact || this.#library.nextSeal(conversation, query) === null)) return;
+    if (!history && !meta && (exact || this.#library.nextSeal(conversation, query) === null)) return false;
     this.#behind.offer(conversationKey(conversation), async (signal) => {
       if (exact) {
         await this.#read(conversation, query, 'refresh', signal);
@@ -78,6 +81,7 @@ export class ReadBehind {
       else if (meta) await this.#refreshMeta(conversation, signal);
       await this.#seal(conversation, query, signal);
     });
+    return true;
   }
 
   /** After a forwarded page: has read what tells how long it stays true. */
@@ -92,11 +96,11 @@ export class ReadBehind {
 
   /** Compares a sample of proved answers with upstream's own. */
   check(conversation: ConversationId, query: Query, proof: Proof): void {
-    this.#plan(() => this.#compare(conversation, query, proof));
+    if (this.#shadow.isDue()) this.#plan(() => this.#compare(conversation, query, proof));
   }
 
   #compare(conversation: ConversationId, query: Query, proof: Proof): void {
-    if (this.#library.isExact(conversation) || !this.#shadow.isDue()) return;
+    if (this.#library.isExact(conversation)) return;
     const tailFrom = settledTop(this.#library.get(conversation).timeline, query.publicOnly);
     this.#behind.offer(`${conversationKey(conversation)} shadow`, async (signal) => {
       const rowsOf = async (asked: Query): Promise<readonly Row[]> => {

@@ -93,18 +93,26 @@ export class ReadThrough {
    * @throws BackscrollError as upstream or the house rules have it.
    */
   async answer(conversation: ConversationId, query: Query | TimestampQuery, demand: Demand): Promise<Answer> {
+    return this.answerSoon(conversation, query, demand);
+  }
+
+  /** The same, at once where nothing has to be read for it. @throws BackscrollError, or rejects with it */
+  answerSoon(conversation: ConversationId, query: Query | TimestampQuery, demand: Demand): Answer | Promise<Answer> {
     const asOf: AsOf = demand.asOfNow || demand.bypass ? this.#library.now : undefined;
     if (asOf === undefined && this.#library.isMissing(conversation)) throw notFound();
     if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand, asOf);
-    let gap: Gap | null = null;
-    if (!demand.bypass) {
-      const found = this.#library.prove(conversation, query, { asOf });
-      if (found.proved) {
-        this.#behind.check(conversation, query, found);
-        return this.#show(conversation, query, found, 'hit');
-      }
-      gap = found;
-    }
+    if (demand.bypass) return this.#readFor(conversation, query, demand, null, asOf);
+    const kept = asOf === undefined ? this.#library.keptProof(conversation, query) : null;
+    const found = kept ?? this.#library.prove(conversation, query, { asOf });
+    if (!found.proved) return this.#readFor(conversation, query, demand, found, asOf);
+    this.#behind.check(conversation, query, found);
+    if (kept !== null) return this.#shown(found, 'hit');
+    const isDone = this.#behind.after(conversation, query, found);
+    if (isDone && asOf === undefined) this.#library.keepProof(conversation, query, found);
+    return this.#shown(found, 'hit');
+  }
+
+  async #readFor(conversation: ConversationId, query: Query, demand: Demand, gap: Gap | null, asOf: AsOf): Promise<Answer> {
     const deadline = startDeadline(this.#answerTimeoutMs, demand.signal?.());
     try {
       return await this.#read(conversation, query, demand, gap, asOf, deadline.signal);

@@ -17,6 +17,9 @@ const REFUSED: Credential = { kind: 'refused' };
 /** Base64url of a text that begins with `{"`, and two more parts; an unsigned token leaves the last one empty. */
 const SIGNED_TOKEN = /^eyJ[\w-]*\.[\w-]+\.[\w-]*$/;
 
+/** Of the names that can carry one: the others need not be looked at. */
+const LENGTHS: ReadonlySet<number> = new Set(['api-access-token', 'authorization'].map(({ length }) => length));
+
 /**
  * Picks the credential from Node's flat list of names and values.
  *
@@ -29,7 +32,9 @@ export function credentialOf(rawHeaders: readonly string[]): Credential {
   const underscores: string[] = [];
   const authorizations: string[] = [];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index]!.toLowerCase();
+    const spelt = rawHeaders[index]!;
+    if (!LENGTHS.has(spelt.length)) continue;
+    const name = spelt.toLowerCase();
     const value = rawHeaders[index + 1]!.trim();
     if (value === '') continue;
     if (name === 'api-access-token') hyphens.push(value);

@@ -4,9 +4,10 @@
 // header chooses between them and never what is done with a key, so a public key cannot pass for a secret.
 
 import { createHmac, createSecretKey, timingSafeEqual, type KeyObject } from 'node:crypto';
-import { decodeProtectedHeader, errors, jwtVerify, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose';
+import { decodeProtectedHeader, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose';
 import { readerOfClaims, wrongClaim } from './claims.ts';
 import type { Reader } from './client.ts';
+import { KnownTokens, type KnownToken } from './known-tokens.ts';
 import { refusalOf, type Refusal } from './refusal.ts';
 import { SigningKeysUnavailable } from './signing-keys.ts';
 
@@ -19,6 +20,8 @@ export interface JwtOptions {
   readonly secrets: readonly string[];
   /** Finds the public key that a token names; null where none is accepted. */
   readonly keys: JWTVerifyGetKey | null;
+  /** The public keys as they are at the moment, by identity; null where there are none. Without it no token of theirs is kept. */
+  readonly keysNow?: () => object | null;
   /** Required of tokens where it is set. */
   readonly issuer: string | undefined;
   readonly audience: string | undefined;
@@ -26,14 +29,15 @@ export interface JwtOptions {
 
 export interface TokenVerifier {
   /**
-   * The reader that the token proves at `now` (milliseconds since 1970), or null: `onRefused` is told why.
-   * @throws SigningKeysUnavailable where the keys to check it with cannot be fetched.
+   * The reader that the token proves at `now` (milliseconds since 1970), or null: `onRefused` is told why. At once where it was
+   * proved before. @throws SigningKeysUnavailable (rejects) where the keys to check it with cannot be fetched.
    */
-  verify(token: string, now: number, onRefused?: (reason: Refusal) => void): Promise<Reader | null>;
+  verify(token: string, now: number, onRefused?: (reason: Refusal) => void): Reader | Promise<Reader | null>;
 }
 
-export function tokenVerifier({ secrets, keys, issuer, audience }: JwtOptions): TokenVerifier {
+export function tokenVerifier({ secrets, keys, keysNow = () => null, issuer, audience }: JwtOptions): TokenVerifier {
   const secretKeys = secrets.map((secret) => createSecretKey(secret, 'utf8'));
+  const known = new KnownTokens();
   const rules = (algorithms: string[], now: number): JWTVerifyOptions => ({
     algorithms,
     requiredClaims: ['exp'],
@@ -43,34 +47,50 @@ export function tokenVerifier({ secrets, keys, issuer, audience }: JwtOptions): 
     ...(audience === undefined ? {} : { audience }),
   });
 
-  async function claimsOf(token: string, now: number): Promise<unknown> {
+  async function prove(token: string, now: number): Promise<{ claims: JWTPayload; keys: object | null }> {
     const { alg } = decodeProtectedHeader(token);
     if (alg !== SECRET_ALGORITHM) {
       if (keys === null) throw new errors.JOSEAlgNotAllowed();
-      return (await jwtVerify(token, keys, rules(KEY_ALGORITHMS, now))).payload;
+      const keysBefore = keysNow();
+      return { claims: (await jwtVerify(token, keys, rules(KEY_ALGORITHMS, now))).payload, keys: keysBefore };
     }
     if (secretKeys.length === 0) throw new errors.JOSEAlgNotAllowed();
     // The right one is looked for without the library, which takes a hundred microseconds to refuse one. It judges the rest.
     const secret = secretKeys.find((candidate) => isSignedWith(candidate, token));
     if (secret === undefined) throw new errors.JWSSignatureVerificationFailed();
-    return (await jwtVerify(token, secret, rules([SECRET_ALGORITHM], now))).payload;
+    return { claims: (await jwtVerify(token, secret, rules([SECRET_ALGORITHM], now))).payload, keys: secretKeys };
+  }
+
+  async function verifyAnew(token: string, now: number, onRefused: (reason: Refusal) => void): Promise<Reader | null> {
+    try {
+      const { claims, keys: provedBy } = await prove(token, now);
+      const reader = readerOfClaims(claims);
+      if (reader === null) onRefused(`${wrongClaim(claims)}-claim`);
+      else if (provedBy !== null) known.keep(token, { reader, keys: provedBy, exp: claims.exp!, nbf: claims.nbf });
+      return reader;
+    } catch (error) {
+      if (error instanceof SigningKeysUnavailable) throw error;
+      // Also what the library throws where a token is no token: nothing that a caller sends is a fault of ours.
+      onRefused(refusalOf(error));
+      return null;
+    }
   }
 
   return {
-    async verify(token, now, onRefused = () => {}) {
-      try {
-        const claims = await claimsOf(token, now);
-        const reader = readerOfClaims(claims);
-        if (reader === null) onRefused(`${wrongClaim(claims)}-claim`);
-        return reader;
-      } catch (error) {
-        if (error instanceof SigningKeysUnavailable) throw error;
-        // Also what the library throws where a token is no token: nothing that a caller sends is a fault of ours.
-        onRefused(refusalOf(error));
-        return null;
+    verify(token, now, onRefused = () => {}) {
+      const before = known.find(token);
+      if (before !== undefined && isCurrent(before, now) && (before.keys === secretKeys || before.keys === keysNow())) {
+        return before.reader;
       }
+      return verifyAnew(token, now, onRefused);
     },
   };
+}
+
+/** Whether the token's time has come and is not over, as the library judges it. */
+function isCurrent({ exp, nbf }: KnownToken, now: number): boolean {
+  const second = Math.floor(now / 1000);
+  return exp > second - CLOCK_TOLERANCE_S && (nbf === undefined || nbf <= second + CLOCK_TOLERANCE_S);
 }
 
 function isSignedWith(secret: KeyObject, token: string): boolean {

@@ -68,6 +68,12 @@ export class SigningKeys {
     throw areCurrent ? new errors.JWKSNoMatchingKey() : new SigningKeysUnavailable();
   };
 
+  /** The keys as they are, by identity: each fetch brings others. Null where there are none that are good. */
+  readonly now = (): object | null => {
+    this.#renewWhenDue();
+    return this.#kept();
+  };
+
   /** Fetches the keys now. @returns how many there are @throws SigningKeysUnavailable */
   async fetch(): Promise<number> {
     if (!(await this.#fetch()) || this.#set === null) throw new SigningKeysUnavailable();

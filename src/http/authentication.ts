@@ -1,6 +1,6 @@
 // Who is calling. Runs before anything else looks at a request for messages; the cache is never asked for a stranger.
 
-import type { FastifyRequest } from 'fastify';
+import type { FastifyRequest, HookHandlerDoneFunction, onRequestHookHandler } from 'fastify';
 import { authenticate } from '../clients/authenticate.ts';
 import type { Reader } from '../clients/client.ts';
 import type { TokenVerifier } from '../clients/jwt.ts';
@@ -36,20 +36,37 @@ export function authentication({
   tokens,
   addressOf,
   onRefused = () => {},
-}: AuthenticationOptions): (request: FastifyRequest) => Promise<void> {
+}: AuthenticationOptions): onRequestHookHandler {
   const limit = new UnauthenticatedLimit();
-  return async (request) => {
-    const now = Date.now();
-    const found = authenticate(request.raw.rawHeaders, clients(), now, tokens, (reason) => onRefused(request, reason));
-    const reader = found instanceof Promise ? await found.catch(failedToVerify) : found;
+  /** Undefined where the request may go on. */
+  const judge = (request: FastifyRequest, reader: Reader | null, now: number): BackscrollError | undefined => {
     if (reader === null) {
       const address = addressOf(request);
       const waitMs = limit.waitMs(address, now);
-      if (waitMs > 0) throw tooManyFailures(waitMs);
+      if (waitMs > 0) return tooManyFailures(waitMs);
       limit.failed(address, now);
-      throw unauthenticated();
+      return unauthenticated();
     }
     request.reader = reader;
+    return undefined;
+  };
+  const judgeLater = async (
+    request: FastifyRequest,
+    verdict: Promise<Reader | null>,
+    now: number,
+    done: HookHandlerDoneFunction,
+  ): Promise<void> => {
+    const found = await verdict.then(
+      (reader) => judge(request, reader, now),
+      (error: unknown) => failureOf(error),
+    );
+    done(found);
+  };
+  return (request, _reply, done) => {
+    const now = Date.now();
+    const found = authenticate(request.raw.rawHeaders, clients(), now, tokens, (reason) => onRefused(request, reason));
+    if (found instanceof Promise) void judgeLater(request, found, now, done);
+    else done(judge(request, found, now));
   };
 }
 
@@ -67,9 +84,9 @@ export function limitKey(addressOf: AuthenticationOptions['addressOf']): (reques
   };
 }
 
-function failedToVerify(error: unknown): never {
-  if (!(error instanceof SigningKeysUnavailable)) throw error;
-  throw new BackscrollError('keys_unavailable', 'The token cannot be checked at the moment; try again later', { retryAfter: 5 });
+function failureOf(error: unknown): Error {
+  if (!(error instanceof SigningKeysUnavailable)) return error instanceof Error ? error : new Error(String(error));
+  return new BackscrollError('keys_unavailable', 'The token cannot be checked at the moment; try again later', { retryAfter: 5 });
 }
 
 function tooManyFailures(waitMs: number): BackscrollError {

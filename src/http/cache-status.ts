@@ -1,6 +1,7 @@
 // The Cache-Status header (RFC 9211): what the cache did for this answer. Part of the interface; the README documents it.
 
 import { serializeList, Token } from 'structured-headers';
+import type { Outcome } from '../cache/outcome.ts';
 import type { Answer } from '../cache/read-through.ts';
 
 const NAME = new Token('backscroll');
@@ -14,6 +15,23 @@ function seconds(ms: number): number {
 }
 
 export function cacheStatus({ outcome, ttlMs, stored }: Pick<Answer, 'outcome' | 'ttlMs' | 'stored'>): string {
+  if (outcome !== 'hit' && outcome !== 'stale') return stored ? STORED[outcome] : NOT_STORED[outcome];
+  return ttlMs === null ? STORED[outcome] : `${STORED[outcome]}; ttl=${seconds(ttlMs)}`;
+}
+
+/** The header but for its ttl, which alone is different from answer to answer. */
+function headersOf(stored: boolean): Readonly<Record<Outcome, string>> {
+  const header = (outcome: Outcome): string => headerOf(outcome, stored);
+  return {
+    hit: header('hit'),
+    stale: header('stale'),
+    miss: header('miss'),
+    coalesced: header('coalesced'),
+    bypass: header('bypass'),
+  };
+}
+
+function headerOf(outcome: Outcome, stored: boolean): string {
   const parameters = new Map<string, number | boolean | Token>();
   switch (outcome) {
     case 'hit':
@@ -33,11 +51,12 @@ export function cacheStatus({ outcome, ttlMs, stored }: Pick<Answer, 'outcome' |
       parameters.set('fwd', BYPASS);
       break;
   }
-  if (outcome === 'hit' || outcome === 'stale') {
-    if (ttlMs !== null) parameters.set('ttl', seconds(ttlMs));
-  } else {
+  if (outcome !== 'hit' && outcome !== 'stale') {
     if (stored) parameters.set('stored', true);
     if (outcome === 'coalesced') parameters.set('collapsed', true);
   }
   return serializeList([[NAME, parameters]]).replaceAll(';', '; '); // As RFC 9211 prints it; no value here holds a semicolon.
 }
+
+const STORED = headersOf(true);
+const NOT_STORED = headersOf(false);

@@ -27,23 +27,36 @@ const ALLOWED = [
 /** For how long browsers may remember a preflight. Chromium takes no more than this. */
 const PREFLIGHT_MAX_AGE_S = 7200;
 
-const NOTHING: FastifyCorsOptions = { origin: false };
-
 /** Must be registered before anything that could refuse a request: a preflight has no credential, and errors must be readable. */
 export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
   if (origins.length === 0) return;
-  const options = new Map(origins.map((origin) => [origin, optionsFor(origin)]));
-  await app.register(cors, {
-    delegator: (request: FastifyRequest, callback: (error: null, options: FastifyCorsOptions) => void) => {
-      const isAsked = isForMessages(request) && (request.method !== 'OPTIONS' || isPreflight(request));
-      callback(null, (isAsked ? options.get(request.headers.origin ?? '') : undefined) ?? NOTHING);
-    },
+  const allowed: ReadonlySet<string> = new Set(origins);
+  const exposed = EXPOSED.join(', ');
+  app.addHook('onRequest', (request, reply, done) => {
+    const { origin } = request.raw.headers;
+    if (origin !== undefined && request.raw.method !== 'OPTIONS' && allowed.has(origin) && isForMessages(request)) {
+      void reply.header('access-control-allow-origin', origin);
+      void reply.header('access-control-expose-headers', exposed);
+    }
+    done();
   });
-  // The route has its own idea of Vary, and every answer of the route varies by origin.
+  // Every answer varies by origin, and the route has its own idea of Vary.
   app.addHook('onSend', (_request, reply, payload, done) => {
     const vary = String(reply.getHeader('vary') ?? '');
     if (!/\borigin\b/i.test(vary)) void reply.header('vary', vary === '' ? 'origin' : `${vary}, origin`);
     done(null, payload);
+  });
+  // Preflights alone: it makes its options anew for each request that it looks at.
+  await app.register(async (preflights) => {
+    await preflights.register(cors, {
+      delegator: (request: FastifyRequest, callback: (error: null, options: FastifyCorsOptions) => void) => {
+        const { origin = '' } = request.headers;
+        callback(
+          null,
+          allowed.has(origin) && isForMessages(request) && isPreflight(request) ? optionsFor(origin) : { origin: false },
+        );
+      },
+    });
   });
 }
 

@@ -1,24 +1,21 @@
 // The way of one request: authenticate → parse → scope → view → prove or read through → render → answer.
 
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import type { Outcome } from '../cache/outcome.ts';
-import type { Demand, ReadThrough } from '../cache/read-through.ts';
+import type { Answer, Demand, ReadThrough } from '../cache/read-through.ts';
 import { allows } from '../clients/scope.ts';
-import { queryOfView } from '../clients/view.ts';
 import { BackscrollError, notFound } from '../errors.ts';
-import { queryKey } from '../timeline/query.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { readerOf } from './authentication.ts';
 import { cacheStatus } from './cache-status.ts';
-import { isOfChatwoot, matchMessagesPath, parseIds } from './messages-path.ts';
-import { parseQuery } from './parse-query.ts';
-import type { Renderer } from './render.ts';
-import { matchesEtag } from './render.ts';
+import { isOfChatwoot, matchMessagesPath } from './messages-path.ts';
+import { matchesEtag, type Renderer, type Subject } from './render.ts';
+import { splitTarget, Targets } from './target.ts';
 import type { UnreadAnswers } from './unread.ts';
 
 export interface MessagesRouteOptions {
   /** Puts the reader on each request before anything else is done with it. */
-  readonly authenticate: (request: FastifyRequest) => Promise<void>;
+  readonly authenticate: onRequestHookHandler;
   readonly readThrough: ReadThrough;
   readonly renderer: Renderer;
   readonly unread: UnreadAnswers;
@@ -39,6 +36,7 @@ const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversat
 
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
   const { authenticate, readThrough, renderer, unread, limitKey } = options;
+  const targets = new Targets();
   /** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
   const demandOf = (request: FastifyRequest, reply: FastifyReply, mayBypass: boolean): Demand => {
     const asOfNow = wantsAsOfNow(request);
@@ -49,34 +47,43 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     };
     return { asOfNow, bypass: asOfNow && mayBypass, reader: () => limitKey(request), signal };
   };
-  const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
-    unread.admit(request, reply);
-    const { path, search } = splitTarget(request.raw.url ?? '');
-    const segments = matchMessagesPath(path);
-    if (segments === null) throw notServed(path);
-    const conversation = parseIds(segments);
-    request.conversation = conversation;
-    const asked = parseQuery(search);
-    const reader = readerOf(request);
-    if (!allows(reader.scope, conversation)) throw notFound();
-
-    const query = queryOfView(reader.view, asked);
-    const { forgets } = renderer;
-    const answer = await readThrough.answer(conversation, query, demandOf(request, reply, reader.mayBypass));
+  const send = (request: FastifyRequest, reply: FastifyReply, subject: Subject, answer: Answer): void => {
+    request.outcome = answer.outcome;
+    const { body, etag } = renderer.render(subject, answer);
+    void reply.header('etag', etag);
+    void reply.header('cache-control', 'private, no-cache');
+    void reply.header('age', String(Math.max(0, Math.floor(answer.ageMs / 1000))));
+    void reply.header('cache-status', cacheStatus(answer));
+    void reply.header('vary', 'accept-encoding');
+    if (matchesEtag(request.headers['if-none-match'], etag)) return void reply.code(304).send();
+    void reply.header('content-type', 'application/json; charset=utf-8').send(body);
+  };
+  const sendLater = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    subject: Subject,
+    read: Promise<Answer>,
+  ): Promise<void> => {
+    const answer = await read;
     // Many may have been admitted before the first of them was answered.
     unread.admit(request, reply);
-    request.outcome = answer.outcome;
-    const key = query.mode === 'before_timestamp' ? 'before_timestamp' : queryKey(query);
-    const { body, etag } = renderer.render({ conversation, query: key, view: reader.view, forgets }, answer);
-    void reply.headers({
-      etag,
-      'cache-control': 'private, no-cache',
-      age: String(Math.max(0, Math.floor(answer.ageMs / 1000))),
-      'cache-status': cacheStatus(answer),
-      vary: 'accept-encoding',
-    });
-    if (matchesEtag(request.headers['if-none-match'], etag)) return reply.code(304).send();
-    return reply.header('content-type', 'application/json; charset=utf-8').send(body);
+    send(request, reply, subject, answer);
+  };
+  // Not async: a page that is known is sent in the turn in which it was asked for.
+  const handler = (request: FastifyRequest, reply: FastifyReply): Promise<void> | void => {
+    unread.admit(request, reply);
+    const url = request.raw.url ?? '';
+    const target = targets.parse(url, (conversation) => (request.conversation = conversation));
+    if (target === null) throw notServed(splitTarget(url).path);
+    const { conversation } = target;
+    const { scope, view, mayBypass } = readerOf(request);
+    if (!allows(scope, conversation)) throw notFound();
+
+    const { query, name } = target.as[view];
+    const subject = { conversation, query: name, view, forgets: renderer.forgets };
+    const answer = readThrough.answerSoon(conversation, query, demandOf(request, reply, mayBypass));
+    if (answer instanceof Promise) return sendLater(request, reply, subject, answer);
+    send(request, reply, subject, answer);
   };
   for (const url of PATHS) app.route({ method: ['GET', 'HEAD'], url, onRequest: authenticate, handler });
 }
@@ -102,15 +109,12 @@ function served(status: 404 | 405 | 421): BackscrollError {
   );
 }
 
-/** Path and query string of a request target. The target may be in absolute form (RFC 9112 3.2.2). */
-function splitTarget(target: string): { path: string; search: string } {
-  const origin = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/?#]*/i, '');
-  const mark = origin.indexOf('?');
-  return mark < 0 ? { path: origin, search: '' } : { path: origin.slice(0, mark), search: origin.slice(mark + 1) };
-}
-
 /** Whether the caller's Cache-Control takes nothing that is kept (RFC 9111 5.2.1). */
 function wantsAsOfNow({ headers }: FastifyRequest): boolean {
-  const directives = (headers['cache-control'] ?? headers.pragma ?? '').toLowerCase().split(',');
-  return directives.some((directive) => /^\s*(no-cache|no-store|max-age\s*=\s*"?0+"?)\s*$/.test(directive));
+  const directives = headers['cache-control'] ?? headers.pragma;
+  if (directives === undefined) return false;
+  return directives
+    .toLowerCase()
+    .split(',')
+    .some((directive) => /^\s*(no-cache|no-store|max-age\s*=\s*"?0+"?)\s*$/.test(directive));
 }

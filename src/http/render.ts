@@ -69,12 +69,18 @@ export class Renderer {
     return this.#forgets;
   }
 
+  /** What was rendered before, if it was this very page. */
+  kept(key: string, page: Page): Rendered | undefined {
+    const kept = this.#kept.get(key);
+    return kept !== undefined && isSamePage(kept, page) ? kept : undefined;
+  }
+
   /** A kept page is used only if its rows are the very same. */
   render({ conversation, query, view, forgets }: Subject, page: Page): Rendered {
     const of = conversationKey(conversation);
     const key = `${of} ${view} ${query}`;
-    const kept = this.#kept.get(key);
-    if (kept !== undefined && isSamePage(kept, page)) return kept;
+    const kept = this.kept(key, page);
+    if (kept !== undefined) return kept;
     const body = this.#bodyOf(page, view);
     const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
     if (forgets === this.#forgets) this.#keep(key, { of, body, etag, rows: page.rows, envelope: page.envelope });
@@ -121,6 +127,7 @@ export class Renderer {
 
 /** Rows and envelopes are immutable, so the same objects are the same bytes. */
 function isSamePage(a: Page, b: Page): boolean {
+  if (a.rows === b.rows && a.envelope === b.envelope) return true;
   return (
     a.envelope.head === b.envelope.head &&
     a.envelope.tail === b.envelope.tail &&

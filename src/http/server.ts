@@ -1,20 +1,19 @@
 // The HTTP server before it has routes: what holds for every request and every answer.
 
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { BackscrollError } from '../errors.ts';
 import { trustOf } from './caller-address.ts';
 import { errorReply, HEADERS_BYTES_MAX, refuseConnection, writeError } from './error-replies.ts';
 import { notServed, refuseOther } from './messages-route.ts';
-import type { Metrics } from './metrics.ts';
+import { requestLog } from './request-log.ts';
 import { noticeProxies } from './untrusted-proxy.ts';
 
 export interface ServerOptions {
   readonly logger: FastifyBaseLogger;
   /** As TRUST_PROXY has it. */
   readonly trustProxy: boolean | number | string;
-  readonly metrics: Metrics;
   /** The class of its responses. */
   readonly responses: typeof ServerResponse;
   /** Upstream has refused the token. */
@@ -25,10 +24,11 @@ export interface ServerOptions {
 const REQUEST_TIMEOUT_MS = 60_000;
 const CHECK_EVERY_MS = 5000;
 
-export function createServer({ logger, trustProxy, metrics, responses, onCredentialsRefused }: ServerOptions): FastifyInstance {
+export function createServer({ logger, trustProxy, responses, onCredentialsRefused }: ServerOptions): FastifyInstance {
   const http = Fastify({
     loggerInstance: logger,
     logController: new Fastify.LogController({ disableRequestLogging: true }),
+    childLoggerFactory: requestLog,
     trustProxy: trustOf(trustProxy),
     genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? randomUUID(),
     clientErrorHandler: refuseConnection,
@@ -48,21 +48,12 @@ export function createServer({ logger, trustProxy, metrics, responses, onCredent
   http.decorateRequest('outcome', null);
   http.decorateRequest('conversation', null);
   const noticeProxy = trustProxy === false ? noticeProxies(logger) : undefined;
-  http.addHook('onRequest', async (request, reply) => {
+  http.addHook('onRequest', (request, reply, done) => {
     noticeProxy?.(request);
     void reply.header('x-request-id', request.id);
     // RFC 9112 3.2
-    if (request.raw.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      throw new BackscrollError('invalid_parameter', 'The request has no Host header');
-    }
-  });
-  http.addHook('onResponse', async (request, reply) => {
-    const { outcome, reader } = request;
-    if (!isForMessages(request)) return;
-    metrics.answered(outcome, reply.statusCode, reply.elapsedTime);
-    const ms = Math.round(reply.elapsedTime * 10) / 10;
-    const { conversation } = request;
-    request.log.info({ client: reader?.clientName, ...conversation, status: reply.statusCode, outcome, ms }, 'answered');
+    const hasHost = request.raw.headers.host !== undefined || request.raw.httpVersion !== '1.1';
+    done(hasHost ? undefined : new BackscrollError('invalid_parameter', 'The request has no Host header'));
   });
   http.setErrorHandler((error, request, reply) => {
     const { status, headers, body } = errorReply(error);
@@ -80,11 +71,6 @@ export function createServer({ logger, trustProxy, metrics, responses, onCredent
   http.removeAllContentTypeParsers();
   http.addContentTypeParser('*', (_request, _payload, done) => done(null));
   return http;
-}
-
-/** Whether the request has reached the route of messages. */
-export function isForMessages(request: FastifyRequest): boolean {
-  return request.routeOptions.url?.startsWith('/api/') === true;
 }
 
 /** A caller's own id for its request, where it cannot upset a log. */

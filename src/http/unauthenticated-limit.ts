@@ -7,7 +7,7 @@
 //
 // For that, a credential must cost little to refuse, past the limit too. A key costs one hash and one look into a table, with one
 // client or 16,000. A token costs one HMAC for each secret, or one check of an asymmetric signature (some 0.1 ms) by a key that is
-// held: as much as reading its request. Nothing is remembered of tokens that were right.
+// held: as much as reading its request. Nothing is remembered of those that were refused.
 
 import type { Rate } from '../clients/rate.ts';
 import { WindowCounters } from './window-counters.ts';

@@ -1,7 +1,6 @@
 // Counts for many callers in fixed windows and bounded memory. Who has spent its share is kept apart from the others: a crowd
 // of other callers does not have that forgotten.
 
-import type { FastifyRateLimitStore } from '@fastify/rate-limit';
 import { LRUCache } from 'lru-cache';
 import type { Rate } from '../clients/rate.ts';
 
@@ -69,25 +68,6 @@ export class WindowCounters {
     const [oldest] = this.#spent.keys();
     if (this.#spent.size >= COUNTERS_MAX && oldest !== undefined) this.#spent.delete(oldest);
     this.#spent.set(key, counter);
-  }
-}
-
-/** Counters in the form that @fastify/rate-limit asks for. */
-export class WindowCounterStore implements FastifyRateLimitStore {
-  readonly #counters = new WindowCounters();
-
-  incr(
-    key: string,
-    callback: (error: Error | null, result?: { current: number; ttl: number }) => void,
-    windowMs: number,
-    max: number,
-  ): void {
-    const { count, leftMs } = this.#counters.count(key, { max, windowMs }, Date.now());
-    callback(null, { current: count, ttl: leftMs });
-  }
-
-  child(): this {
-    return this;
   }
 }
 

@@ -1,0 +1,51 @@
+// Proofs of pages that are asked for again and again. A proof follows from knowledge that never changes, so it is the same until
+// other knowledge takes its place; it is kept beside that knowledge and goes with it.
+
+import type { Proof } from '../timeline/prove.ts';
+import type { Query } from '../timeline/query.ts';
+import { queryKey } from '../timeline/query.ts';
+import type { HistoryMode } from './knowledge.ts';
+
+export interface KeptProof {
+  readonly query: Query;
+  /** The mode of the installation in which it was made. */
+  readonly mode: HistoryMode;
+  readonly proof: Proof;
+  readonly provedAt: number;
+}
+
+/** Readers of one conversation ask for few pages again at once: the newest, and where a walk stands. */
+const KEPT_MAX = 4;
+/** A longer page takes much longer to be sent than to be proved. */
+const ROWS_MAX = 100;
+/** It is made anew after so long, ms, so that what is read behind it is planned anew. */
+const KEPT_MS = 1000;
+/** The proof, its array and its place. */
+const PROOF_BYTES = 400;
+
+/** These and one more, which is the newest. */
+export function keepProof(kept: readonly KeptProof[], newest: KeptProof): readonly KeptProof[] {
+  if (newest.proof.rows.length > ROWS_MAX) return kept;
+  const others = kept.filter(({ query }) => !isSame(query, newest.query));
+  return [newest, ...others].slice(0, KEPT_MAX);
+}
+
+/** The proof for this query, as long as it is what proving would come to at `now`, and nothing is due behind it. */
+export function keptProof(kept: readonly KeptProof[], query: Query, mode: HistoryMode, now: number): Proof | null {
+  for (const each of kept) {
+    if (!isSame(each.query, query)) continue;
+    const { proof, provedAt } = each;
+    const isCurrent = each.mode === mode && now >= provedAt && now < provedAt + KEPT_MS && now <= proof.freshUntil;
+    return isCurrent ? proof : null;
+  }
+  return null;
+}
+
+/** About what they hold of memory, in bytes. Their rows are counted as knowledge. */
+export function keptProofBytes(kept: readonly KeptProof[]): number {
+  return kept.reduce((sum, { proof }) => sum + PROOF_BYTES + 8 * proof.rows.length, 0);
+}
+
+function isSame(a: Query, b: Query): boolean {
+  return a === b || queryKey(a) === queryKey(b);
+}

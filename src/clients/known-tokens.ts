@@ -1,0 +1,45 @@
+// The readers of tokens that were proved, so that a signature is checked once and not for each page of a walk. What changes with
+// time is judged each time: whether the token has begun and not ended, and whether its key is still good.
+
+import { hash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Reader } from './client.ts';
+
+export interface KnownToken {
+  readonly reader: Reader;
+  /** The keys among which the one was that proved it: others prove it anew. */
+  readonly keys: object;
+  /** Its claims, in seconds. */
+  readonly exp: number;
+  readonly nbf: number | undefined;
+}
+
+const KEPT_BYTES_MAX = 8 * 1024 * 1024;
+/** A reader and its place, without the conversations that it names. */
+const ENTRY_BYTES = 500;
+
+export class KnownTokens {
+  /** By hash: no token lies in memory for longer than its request. */
+  readonly #kept = new LRUCache<string, KnownToken>({
+    maxSize: KEPT_BYTES_MAX,
+    sizeCalculation: ({ reader }) => ENTRY_BYTES + 8 * namedBy(reader),
+  });
+
+  find(token: string): KnownToken | undefined {
+    return this.#kept.get(nameOf(token));
+  }
+
+  keep(token: string, known: KnownToken): void {
+    this.#kept.set(nameOf(token), known);
+  }
+}
+
+/** As a secret of high entropy has one: nobody can send another token with the same. */
+function nameOf(token: string): string {
+  return hash('sha256', token, 'base64');
+}
+
+function namedBy({ scope }: Reader): number {
+  if (scope === '*') return 0;
+  return scope.reduce((sum, { conversations }) => sum + (conversations === '*' ? 0 : conversations.length), 0);
+}

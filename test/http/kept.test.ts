@@ -1,0 +1,202 @@
+// What is kept from one request to the next (parsed targets, proofs, rendered pages, readers of tokens) changes no answer: the law
+// asks two Backscrolls the same, of which one keeps nothing, while keys die, scopes change, pages are purged and time goes by.
+
+import fc from 'fast-check';
+import { SignJWT } from 'jose';
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { MemoryStore } from '../../src/cache/memory-store.ts';
+import { KnownTokens } from '../../src/clients/known-tokens.ts';
+import { Renderer } from '../../src/http/render.ts';
+import { Targets } from '../../src/http/target.ts';
+import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
+import { messagesOf, startHouse, testClock, type Received, type TestClock } from '../support/backscroll.ts';
+
+const SECRET = 'secret-of-the-law-of-kept-things-0123';
+const STARTED_AT = Date.UTC(2026, 8, 1, 12);
+const sha256 = (key: string): string => createHash('sha256').update(key).digest('hex');
+
+/** Who may read, before and after changes to the clients file. */
+const FILES = [
+  { customer: '*', narrow: [{ account: 1, conversations: [2] }], withAgent: true },
+  { customer: '*', narrow: [{ account: 1, conversations: [3] }], withAgent: true },
+  { customer: [{ account: 1, conversations: [1] }], narrow: [], withAgent: false },
+] as const;
+
+function fileOf(n: number): string {
+  const { customer, narrow, withAgent } = FILES[n]!;
+  const client = (name: string, rest: object, key: object = {}): object => ({
+    name,
+    keys: [{ sha256: sha256(`key-of-the-${name}`), ...key }],
+    ...rest,
+  });
+  const clients = [
+    ...(withAgent ? [client('agent', { scope: '*' })] : []),
+    client('customer', { scope: customer, view: 'customer' }),
+    client('narrow', { scope: narrow }),
+    client('mortal', { scope: '*' }, { notAfter: new Date(STARTED_AT + 60_000).toISOString() }),
+  ];
+  return JSON.stringify({ clients });
+}
+
+const token = async (subject: string, conversations: '*' | number[], startsInS: number, endsInS: number): Promise<string> =>
+  new SignJWT({ account: 1, conversations, view: 'agent' })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(subject)
+    .setNotBefore(STARTED_AT / 1000 + startsInS)
+    .setExpirationTime(STARTED_AT / 1000 + endsInS)
+    .sign(Buffer.from(SECRET));
+
+type Step =
+  | { readonly do: 'ask'; readonly who: number; readonly conversation: number; readonly page: number; readonly times: number }
+  | { readonly do: 'wait'; readonly ms: number }
+  | { readonly do: 'edit' | 'insert' | 'remove' | 'purge'; readonly conversation: number }
+  | { readonly do: 'reload'; readonly file: number }
+  | { readonly do: 'outage' };
+
+const conversation = fc.integer({ min: 1, max: 3 });
+const anyStep: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('ask' as const),
+      who: fc.nat(6),
+      conversation,
+      page: fc.nat(3),
+      times: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1, 300, 300, 1500, 9000, 40_000, 1e6, -5000) }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('edit', 'insert', 'purge'), conversation }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('remove' as const), conversation }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('reload' as const), file: fc.nat(2) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('outage' as const) }) },
+);
+
+/** Has nothing be found that was kept, as long as `isOff` says so. */
+function forgetful(isOff: () => boolean): void {
+  const off = <T extends object>(prototype: T, method: keyof T & string, nothing: unknown): void => {
+    const original = Reflect.get(prototype, method) as (...given: unknown[]) => unknown;
+    const spy = vi.spyOn(prototype as Record<string, () => unknown>, method);
+    spy.mockImplementation(function (this: T, ...given: unknown[]) {
+      return isOff() ? nothing : Reflect.apply(original, this, given);
+    });
+  };
+  off(MemoryStore.prototype, 'keptProof', null);
+  off(KnownTokens.prototype, 'find', undefined);
+  off(Targets.prototype, 'kept', undefined);
+  off(Renderer.prototype, 'kept', undefined);
+}
+
+async function startHouses(clock: TestClock, folder: string) {
+  const path = join(folder, 'clients.json');
+  await writeFile(path, fileOf(0));
+  const env = { CLIENT_KEYS: '', CLIENTS_FILE: path, JWT_SECRET: SECRET, TAIL_MAX_AGE: '400ms', HISTORY_MAX_AGE: '1m' };
+  return Promise.all([startHouse({ clock, env }), startHouse({ clock, env })]);
+}
+
+function rowsOf({ table }: FakeChatwoot, id: number): readonly { readonly id: number }[] {
+  return table.hasConversation(1, id) ? table.rows(1, id) : [];
+}
+
+/** All of an answer but what no two answers share. */
+function shown({ status, headers, body }: Received): object {
+  const { date: _date, 'x-request-id': _id, ...rest } = headers;
+  return { status, rest, body: body.toString() };
+}
+
+/** Takes a step in one house. @returns the answers */
+async function act(
+  step: Exclude<Step, { do: 'wait' }>,
+  { backscroll, chatwoot, clock }: Awaited<ReturnType<typeof startHouse>>,
+  credentials: readonly [string, string][],
+): Promise<object[]> {
+  const { table } = chatwoot;
+  switch (step.do) {
+    case 'ask': {
+      const ids = rowsOf(chatwoot, step.conversation).map(({ id }) => id);
+      const before = ids[Math.floor((ids.length * step.page) / 4)] ?? 0;
+      const target = messagesOf(step.conversation, step.page === 0 ? '' : `?before=${before}`);
+      const answers: object[] = [];
+      for (let time = 0; time < step.times; time++) {
+        // oxlint-disable-next-line no-await-in-loop -- one after the other
+        answers.push(shown(await backscroll.send({ target, headers: [credentials[step.who]!] })));
+        // oxlint-disable-next-line no-await-in-loop
+        await backscroll.app.readThrough.idle();
+      }
+      return answers;
+    }
+    case 'reload':
+      await backscroll.app.reloadClients();
+      break;
+    case 'edit': {
+      const [row] = rowsOf(chatwoot, step.conversation).slice(-5);
+      if (row !== undefined) table.edit(row.id, { content: `edited at ${clock.now()}` });
+      break;
+    }
+    case 'insert':
+      if (!table.hasConversation(1, step.conversation)) break;
+      table.insert({ accountId: 1, conversationId: step.conversation, createdAtUs: clock.now() * 1000, content: 'new' });
+      break;
+    case 'remove':
+      if (table.hasConversation(1, step.conversation)) table.removeConversation(1, step.conversation);
+      break;
+    case 'purge':
+      backscroll.app.readThrough.purge({ accountId: 1, conversationId: step.conversation });
+      break;
+    case 'outage':
+      chatwoot.fault = chatwoot.fault === undefined ? () => ({ kind: 'status', status: 500, headers: {}, body: '' }) : undefined;
+      break;
+  }
+  return [];
+}
+
+test('what is kept changes no answer', { timeout: 60_000 }, async () => {
+  let clock = testClock(STARTED_AT);
+  let wallMs = STARTED_AT;
+  let isOff = false;
+  vi.spyOn(Date, 'now').mockImplementation(() => wallMs);
+  onTestFinished(() => void vi.restoreAllMocks());
+  forgetful(() => isOff);
+  const credentials: [string, string][] = [
+    ...['agent', 'customer', 'narrow', 'mortal'].map((name): [string, string] => ['api_access_token', `key-of-the-${name}`]),
+    ['authorization', `Bearer ${await token('short', '*', 0, 60)}`],
+    ['authorization', `Bearer ${await token('late', [2, 3], 30, 900)}`],
+    ['api_access_token', 'key-of-a-stranger'],
+  ];
+  const folder = await mkdtemp(join(tmpdir(), 'backscroll-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyStep, { minLength: 10, maxLength: 40 }), async (steps) => {
+      clock = testClock(STARTED_AT);
+      wallMs = STARTED_AT;
+      const houses = await startHouses(clock, folder);
+      try {
+        for (const each of steps) {
+          if (each.do === 'wait') {
+            // Only the wall clock can be set back.
+            wallMs += each.ms;
+            if (each.ms > 0) clock.advance(each.ms);
+            continue;
+          }
+          if (each.do === 'reload') await writeFile(join(folder, 'clients.json'), fileOf(each.file));
+          const kept = await act(each, houses[0], credentials);
+          isOff = true;
+          const anew = await act(each, houses[1], credentials);
+          isOff = false;
+          expect(kept).toEqual(anew);
+        }
+      } finally {
+        await Promise.all(houses.map(({ backscroll, chatwoot }) => backscroll.close().then(() => chatwoot.close())));
+      }
+    }),
+    { numRuns: 25 },
+  );
+});
