@@ -38,7 +38,8 @@ export function learnExact(known: ExactPages, reading: Reading, context: LearnCo
   const earlier = pages.get(key);
   if (earlier === undefined || earlier.askedAt <= askedAt) {
     const { hi } = idRange(query);
-    const isBelow = (witnesses: number): boolean => hi <= apparentFrontier(rows, askedAt, context.settleMs, witnesses);
+    const isBelow = (witnesses: number): boolean =>
+      hi <= apparentFrontier({ rows, gone: [] }, askedAt, context.settleMs, witnesses);
     const isDurable = hi <= context.vouched || isBelow(MANY_ROWS);
     const standing = isDurable ? 'durable' : isBelow(1) ? 'settling' : 'transient';
     const rawBytes = rows.reduce((sum, row) => sum + row.raw.length, 0);

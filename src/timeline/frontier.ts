@@ -13,6 +13,7 @@
 
 import type { MessageId } from './query.ts';
 import type { Row } from './reading.ts';
+import type { Place } from './statement.ts';
 
 interface Mark {
   readonly id: MessageId;
@@ -48,16 +49,26 @@ const CREATED_AT_SLACK_MS = 2000;
 /** So many rows back-dated by one source within SETTLE are not to be expected. */
 export const MANY_ROWS = 20;
 
+/** What is known of a conversation's rows, each in order of created_at. */
+export interface Evidence {
+  readonly rows: readonly Row[];
+  /** Rows that were known once. They bear no witness, and what they show of others stays true. */
+  readonly gone: readonly Place[];
+}
+
 /**
- * One above the highest id that `witnesses` of the `rows` show to be SETTLE old by their created_at. A row with a lower id
- * known to be younger is no witness: it is back-dated and says nothing about when its id was handed out. Nor is an imported
- * one. `rows` in order of created_at.
+ * One above the highest id that `witnesses` of the rows show to be SETTLE old by their created_at. A row above a lower id
+ * that is known to be younger, or was, is no witness: it is back-dated and says nothing about when its id was handed out. Nor
+ * is an imported one.
  */
-export function apparentFrontier(rows: readonly Row[], at: number, settleMs: number, witnesses: number): number {
+export function apparentFrontier({ rows, gone }: Evidence, at: number, settleMs: number, witnesses: number): number {
   let lowestLaterId = Infinity;
   let found = 0;
+  let goneBelow = gone.length;
   for (let position = rows.length - 1; position >= 0; position--) {
     const row = rows[position]!;
+    for (; goneBelow > 0 && gone[goneBelow - 1]!.createdAt > row.createdAt; goneBelow--)
+      lowestLaterId = Math.min(lowestLaterId, gone[goneBelow - 1]!.id);
     if (row.id < lowestLaterId) {
       const isOld = row.createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;
       if (isOld && row.imported !== true && ++found === witnesses) return row.id + 1;

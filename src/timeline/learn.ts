@@ -1,12 +1,13 @@
 // Learn: add a reading to a timeline. Pure: what was known and what was read in, what is known now out.
 
+import type { Evidence } from './frontier.ts';
 import { apparentFrontier, MANY_ROWS } from './frontier.ts';
 import { buildIdIndex, nextInRange } from './id-index.ts';
 import { addRun, toRuns } from './order.ts';
 import type { IdRange, MessageId } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Reading, Row } from './reading.ts';
-import type { Statement, Statements, Window } from './statement.ts';
+import type { Place, Statement, Statements, Window } from './statement.ts';
 import { assert, retract } from './statement.ts';
 import type { KnownRow, Timeline } from './timeline.ts';
 import { EMPTY_TIMELINE, findRow, firstOfSecond } from './timeline.ts';
@@ -96,22 +97,24 @@ function add(timeline: Timeline, reading: Reading, context: LearnContext): Timel
   const { query, envelope, askedAt } = reading;
   const window = windowOf(reading);
   const range = idRange(query);
-  const gone = findGone(timeline, reading, range, window);
-  const { rows, seams } = mergeRows(timeline, reading, gone);
+  const goneNow = findGone(timeline, reading, range, window);
+  const { rows, seams } = mergeRows(timeline, reading, goneNow);
+  const gone = rememberGone(timeline, goneNow);
 
   let { statements, publicStatements } = timeline;
-  for (const piece of pieces(range, window, askedAt, rows, context)) {
+  for (const piece of pieces(range, window, askedAt, { rows, gone }, context)) {
     publicStatements = assert(publicStatements, piece, context.expiredBefore);
     if (!query.publicOnly) statements = assert(statements, piece, context.expiredBefore);
   }
   // A row that left the public page may have become internal: about that id the other statements no longer know.
-  if (query.publicOnly) statements = retractIds(statements, gone);
+  if (query.publicOnly) statements = retractIds(statements, goneNow);
 
   const newest = timeline.envelope === null || timeline.envelope.askedAt <= askedAt;
   const known = newest ? { head: envelope.head, tail: envelope.tail, askedAt } : timeline.envelope;
   return {
     rows,
     seams,
+    gone,
     all: buildIdIndex(rows, false),
     public: buildIdIndex(rows, true),
     statements,
@@ -130,15 +133,9 @@ function retractIds(statements: Statements, ids: ReadonlySet<MessageId>): Statem
 }
 
 /** Cuts what the reading states at the frontiers: below, it stays true; above, it was true when it was asked. */
-function pieces(
-  range: IdRange,
-  unknown: Window | null,
-  askedAt: number,
-  rows: readonly Row[],
-  context: LearnContext,
-): Statement[] {
-  const settled = Math.max(context.vouched, apparentFrontier(rows, askedAt, context.settleMs, MANY_ROWS));
-  const apparent = Math.max(settled, apparentFrontier(rows, askedAt, context.settleMs, 1));
+function pieces(range: IdRange, unknown: Window | null, askedAt: number, evidence: Evidence, context: LearnContext): Statement[] {
+  const settled = Math.max(context.vouched, apparentFrontier(evidence, askedAt, context.settleMs, MANY_ROWS));
+  const apparent = Math.max(settled, apparentFrontier(evidence, askedAt, context.settleMs, 1));
   const cut = (lo: number, hi: number, standing: Statement['standing']): Statement => {
     return { lo: Math.max(lo, range.lo), hi: Math.min(hi, range.hi), unknown, standing, askedAt };
   };
@@ -157,6 +154,22 @@ function findGone(timeline: Timeline, reading: Reading, range: IdRange, window: 
     if (!shown.has(row.id) && row.readAt < reading.askedAt) gone.add(row.id);
   }
   return gone;
+}
+
+/** More than vanish from one conversation before the ids around them are vouched for. */
+export const GONE_MAX = 32;
+
+/** What was known to be gone, and `ids`. Beyond the bound the oldest become one that shows up whatever any of them did. */
+function rememberGone(timeline: Timeline, ids: ReadonlySet<MessageId>): readonly Place[] {
+  if (ids.size === 0) return timeline.gone;
+  const now = [...ids].map((id): Place => ({ id, createdAt: findRow(timeline, id)!.createdAt }));
+  const before = timeline.gone.filter(
+    (place) => !now.some(({ id, createdAt }) => id === place.id && createdAt === place.createdAt),
+  );
+  const gone = [...before, ...now].toSorted((a, b) => a.createdAt - b.createdAt);
+  if (gone.length <= GONE_MAX) return gone;
+  const oldest = gone.splice(0, gone.length - GONE_MAX + 1);
+  return [{ id: Math.min(...oldest.map(({ id }) => id)), createdAt: oldest.at(-1)!.createdAt }, ...gone];
 }
 
 /** Puts the reading's rows in, second by second, and takes out those that are gone. */

@@ -20,6 +20,8 @@ export interface Timeline {
   /** In upstream's order: by second, within a second in runs (order.ts). */
   readonly rows: readonly KnownRow[];
   readonly seams: ReadonlySet<MessageId>;
+  /** Rows that were known once, by second: what they show of the others' created_at stays true (frontier.ts). */
+  readonly gone: readonly Place[];
   /** Indexes over `rows`: all of them, and those that pass the internal filter. */
   readonly all: IdIndex;
   readonly public: IdIndex;
@@ -40,6 +42,7 @@ const NOTHING = buildIdIndex([], false);
 export const EMPTY_TIMELINE: Timeline = {
   rows: [],
   seams: new Set(),
+  gone: [],
   all: NOTHING,
   public: { ...NOTHING, publicOnly: true },
   statements: [],
@@ -53,12 +56,14 @@ export const EMPTY_TIMELINE: Timeline = {
 /** What a row costs beside its bytes: its object, its raw string's header, its place in the rows and the indexes. */
 const ROW_OVERHEAD_BYTES = 136;
 const STATEMENT_BYTES = 200;
+const PLACE_BYTES = 40;
 const TIMELINE_BYTES = 1000;
 
 /** About what a timeline holds of memory, in bytes (measured by `npm run bench`). */
 export function memoryBytes(timeline: Timeline): number {
   const statements = timeline.statements.length + timeline.publicStatements.length;
-  return TIMELINE_BYTES + timeline.rawBytes + timeline.rows.length * ROW_OVERHEAD_BYTES + statements * STATEMENT_BYTES;
+  const overhead = timeline.rows.length * ROW_OVERHEAD_BYTES + statements * STATEMENT_BYTES + timeline.gone.length * PLACE_BYTES;
+  return TIMELINE_BYTES + timeline.rawBytes + overhead;
 }
 
 /** The position of the first row of `second` or later. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { SeenIds } from '../../src/timeline/frontier.ts';
 import { apparentFrontier, sawId, vouchedFrontier } from '../../src/timeline/frontier.ts';
 import type { Row } from '../../src/timeline/reading.ts';
+import type { Place } from '../../src/timeline/statement.ts';
 import { DAY_BEFORE, HOURS, MINUTES, NOW, row, SECONDS } from './rows.ts';
 
 const SETTLE = 2 * MINUTES;
@@ -131,35 +132,48 @@ describe('the apparent frontier', () => {
   /** The moment at which a row of that second is SETTLE old. */
   const at = (second: number): number => (DAY_BEFORE + second) * 1000 + SETTLE;
 
+  const apparent = (rows: readonly Row[], now: number, witnesses = 1, gone: readonly Place[] = []): number =>
+    apparentFrontier({ rows, gone }, now, SETTLE, witnesses);
+
   test('is one above the highest id that is SETTLE old by its created_at, with 2 s of slack for what created_at leaves out', () => {
     const rows = [row(5, 10), row(8, 20), row(9, 30)];
-    expect(apparentFrontier([], NOW, SETTLE, 1)).toBe(0);
-    expect(apparentFrontier(rows, at(12) - 1, SETTLE, 1)).toBe(0);
-    expect(apparentFrontier(rows, at(12), SETTLE, 1)).toBe(6);
-    expect(apparentFrontier(rows, at(22), SETTLE, 1)).toBe(9);
-    expect(apparentFrontier(rows, at(99), SETTLE, 1)).toBe(10);
+    expect(apparent([], NOW)).toBe(0);
+    expect(apparent(rows, at(12) - 1, 1)).toBe(0);
+    expect(apparent(rows, at(12), 1)).toBe(6);
+    expect(apparent(rows, at(22), 1)).toBe(9);
+    expect(apparent(rows, at(99), 1)).toBe(10);
   });
 
   test('takes no evidence from a row that stands before one with a lower id: it is back-dated', () => {
     const backDated = [row(5, 10), row(99, 11), row(8, 20), row(9, 30)];
-    expect(apparentFrontier(backDated, at(13), SETTLE, 1)).toBe(6);
-    expect(apparentFrontier(backDated, at(22), SETTLE, 1)).toBe(9);
-    expect(apparentFrontier(backDated, at(99), SETTLE, 1)).toBe(10);
-    expect(apparentFrontier([row(99, 0), row(5, 50)], at(40), SETTLE, 1)).toBe(0);
+    expect(apparent(backDated, at(13), 1)).toBe(6);
+    expect(apparent(backDated, at(22), 1)).toBe(9);
+    expect(apparent(backDated, at(99), 1)).toBe(10);
+    expect(apparent([row(99, 0), row(5, 50)], at(40), 1)).toBe(0);
+  });
+
+  test('takes no evidence from a row that stood before one with a lower id, which is gone, nor any from that', () => {
+    const rows = [row(5, 10), row(99, 11), row(100, 30)];
+    const gone = [row(6, 9), row(8, 12), row(9, 20)];
+    expect(apparent(rows, at(13))).toBe(100);
+    expect(apparent(rows, at(13), 1, gone)).toBe(6);
+    expect(apparent(rows, at(99), 2, gone)).toBe(6);
+    expect(apparent([], at(99), 1, gone)).toBe(0);
+    expect(apparent(rows, at(13), 1, [row(8, 11)])).toBe(100); // Within a second, which came first does not matter.
   });
 
   test('takes no evidence from imported rows, however many', () => {
     const imported = Array.from({ length: 30 }, (_, n) => ({ ...row(100 + n, 20 + n), imported: true }));
-    expect(apparentFrontier([row(5, 10), ...imported], at(99), SETTLE, 1)).toBe(6);
-    expect(apparentFrontier([row(5, 10), ...imported], at(99), SETTLE, 2)).toBe(0);
+    expect(apparent([row(5, 10), ...imported], at(99), 1)).toBe(6);
+    expect(apparent([row(5, 10), ...imported], at(99), 2)).toBe(0);
   });
 
   test('may ask for several witnesses, none of them back-dated', () => {
     const rows = [row(5, 10), row(99, 11), row(8, 20), row(9, 30)];
-    expect(apparentFrontier(rows, at(99), SETTLE, 2)).toBe(9);
-    expect(apparentFrontier(rows, at(99), SETTLE, 3)).toBe(6);
-    expect(apparentFrontier(rows, at(99), SETTLE, 4)).toBe(0);
-    expect(apparentFrontier(rows, at(22), SETTLE, 2)).toBe(6);
+    expect(apparent(rows, at(99), 2)).toBe(9);
+    expect(apparent(rows, at(99), 3)).toBe(6);
+    expect(apparent(rows, at(99), 4)).toBe(0);
+    expect(apparent(rows, at(22), 2)).toBe(6);
   });
 
   test('is what a naive reading of the rule finds', () => {
@@ -170,13 +184,14 @@ describe('the apparent frontier', () => {
       })
       .map((each) => each.map(({ id, second }) => row(id, second)).toSorted((a, b) => a.createdAt - b.createdAt));
     fc.assert(
-      fc.property(someRows, fc.nat({ max: 220 }), fc.constantFrom(1, 2, 5), (rows, second, witnesses) => {
+      fc.property(someRows, someRows, fc.nat({ max: 220 }), fc.constantFrom(1, 2, 5), (rows, gone, second, witnesses) => {
         const evidence = rows
           .filter((each) => each.createdAt + 2 <= DAY_BEFORE + second)
           .filter((each) => !rows.slice(rows.indexOf(each)).some((later) => later.id < each.id))
+          .filter((each) => !gone.some((other) => other.createdAt > each.createdAt && other.id <= each.id))
           .map(({ id }) => id + 1)
           .toSorted((a, b) => b - a);
-        expect(apparentFrontier(rows, at(second), SETTLE, witnesses)).toBe(evidence[witnesses - 1] ?? 0);
+        expect(apparent(rows, at(second), witnesses, gone)).toBe(evidence[witnesses - 1] ?? 0);
       }),
     );
   });
@@ -186,9 +201,7 @@ describe('the apparent frontier', () => {
     fc.assert(
       fc.property(ids, fc.nat({ max: 99 }), fc.nat({ max: 99 }), fc.constantFrom(1, 3), (some, a, b, witnesses) => {
         const rows = some.map((id, position) => row(id, position));
-        const [early, late] = [a, b]
-          .toSorted((x, y) => x - y)
-          .map((second) => apparentFrontier(rows, at(second), SETTLE, witnesses));
+        const [early, late] = [a, b].toSorted((x, y) => x - y).map((second) => apparent(rows, at(second), witnesses));
         expect(early!).toBeLessThanOrEqual(late!);
       }),
     );

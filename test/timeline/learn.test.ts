@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { MANY_ROWS } from '../../src/timeline/frontier.ts';
-import { learn } from '../../src/timeline/learn.ts';
+import { GONE_MAX, learn } from '../../src/timeline/learn.ts';
+import { settledTop } from '../../src/timeline/prove.ts';
 import { EMPTY_TIMELINE, findRow } from '../../src/timeline/timeline.ts';
 import type { Timeline } from '../../src/timeline/timeline.ts';
 import type { Reading } from '../../src/timeline/reading.ts';
@@ -233,6 +234,46 @@ describe('statements', () => {
     expect(durableBelow(MANY_ROWS - 1)).toBe(0);
     expect(durableBelow(MANY_ROWS)).toBe(2); // vouched for by itself and the 19 above it
     expect(durableBelow(MANY_ROWS + 1)).toBe(3);
+  });
+
+  describe('do not rest on a back-dated row that a row of a lower id showed up', () => {
+    const backDated = row(102, 86_220);
+    const shown = [row(101, 86_400), row(103, 86_400)];
+    const later = 31 * SECONDS;
+    const settledAfter = (...each: readonly Reading[]): number => settledTop(knownBelow(0, ...each), false);
+
+    test('while that is there, nor when it is gone', () => {
+      const both = reading(latest, [backDated, ...shown]);
+      expect(settledAfter(both)).toBe(0);
+      expect(settledAfter(both, reading(before(102), [], later))).toBe(0);
+      expect(settledAfter(both, reading(before(102), [], later), reading(latest, [backDated, shown[1]!], later))).toBe(0);
+      expect(settledAfter(reading(latest, [backDated, shown[1]!], later))).toBe(103);
+    });
+
+    test('nor when that was gone before it was read', () => {
+      const page = reading(latest, [backDated, shown[1]!], later);
+      expect(settledAfter(reading(before(102), [shown[0]!]), reading(before(102), [], 1), page)).toBe(0);
+    });
+
+    test('nor when more is gone than is told apart', () => {
+      const others = span(200, 200 + GONE_MAX).map((id) => row(id, 86_400 + id));
+      const comeAndGo = [shown[0]!, ...others].flatMap((each, at) => [
+        reading(between(each.id, each.id + 1), [each], 2 * at),
+        reading(between(each.id, each.id + 1), [], 2 * at + 1),
+      ]);
+      expect(knownBelow(0, ...comeAndGo).gone).toEqual([
+        { id: 101, createdAt: others[0]!.createdAt },
+        ...others.slice(1).map(({ id, createdAt }) => ({ id, createdAt })),
+      ]);
+      expect(settledAfter(...comeAndGo, reading(latest, [backDated], later))).toBe(0);
+    });
+
+    test('and a row that comes and goes is remembered once', () => {
+      const there = (at: number): Reading => reading(before(102), [shown[0]!], at);
+      const gone = (at: number): Reading => reading(before(102), [], at);
+      // What is only known as of then may come back.
+      expect(knownBelow(0, there(0), gone(1), there(2), gone(3)).gone).toHaveLength(1);
+    });
   });
 
   test('too old to be of use yield to newer ones that know less', () => {

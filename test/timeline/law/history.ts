@@ -32,7 +32,7 @@ export interface Subject {
 export interface Rules {
   /**
    * Whether rows may carry a created_at from before they were written. `guarded`: by more than a second only, and each right
-   * after a plain public row, which shows it up.
+   * after a plain public row, which shows it up where it is read.
    */
   readonly backDating: boolean | 'guarded';
   /** Whether ids may be handed out before their rows are committed. */
@@ -93,8 +93,17 @@ export type Excuse = (row: ModelRow, world: World) => boolean;
  * What no evidence can rule out (frontier.ts): the row was handed out within the last SETTLE, under the id of a row that is
  * back-dated and so seemed to be older than SETTLE.
  */
-export const underBackDated: Excuse = (row, { now, backDated }) =>
-  now - row.versions[0]! <= 2 * FRESHNESS.settleMs && [...backDated].some((id) => id > row.id);
+export const underBackDated: Excuse = (row, { now, backDated }) => isUnder(backDated, row, now);
+
+/** The same, but only where no reading has shown what would show the back-dated row up, as far as it has not been forgotten. */
+export const underHidden: Excuse = (row, world) => {
+  const hidden = world.rows.filter((other) => world.backDated.has(other.id) && !world.isShownUp(other));
+  return isUnder(new Set(hidden.map(({ id }) => id)), row, world.now);
+};
+
+function isUnder(ids: ReadonlySet<number>, row: ModelRow, now: number): boolean {
+  return now - row.versions[0]! <= 2 * FRESHNESS.settleMs && [...ids].some((id) => id > row.id);
+}
 
 /** A row that was committed later than SETTLE: until a reading shows it, all is forgotten, or what says otherwise is too old. */
 export const beyondSettle: Excuse = (row, world) => {
@@ -166,10 +175,16 @@ export class World {
     return this.#shown.has(row);
   }
 
+  /** True if a reading has shown a row of a lower id and a later second, and that has not been forgotten. */
+  isShownUp({ id, us }: ModelRow): boolean {
+    return [...this.#shown].some((other) => other.id < id && Math.floor(other.us / 1e6) > Math.floor(us / 1e6));
+  }
+
   write(wanted: number, argument: number): void {
     const kind = this.#permitted(wanted);
     if (kind === 1 && this.#rules.backDating === 'guarded') this.write(0, 0);
-    const row = this.#add(this.#nextId++, this.#createdAt(kind, argument), argument % 4 === 1);
+    const id = this.#nextId++;
+    const row = this.#add(id, this.#createdAt(id, kind, argument), argument % 4 === 1);
     const { commitDelayMinMs, commitDelayMaxMs } = this.#rules;
     if (kind === 4)
       this.#open.push({ row, due: this.now + commitDelayMinMs + ((argument * 7919) % (commitDelayMaxMs - commitDelayMinMs)) });
@@ -219,7 +234,7 @@ export class World {
   stray(argument: number): void {
     const id = Math.max(this.#nextId, this.#highestId) + 1000 + argument;
     this.backDated.add(id);
-    this.#add(id, this.#createdAt(0, argument), false).committedAt = this.now;
+    this.#add(id, this.#createdAt(id, 0, argument), false).committedAt = this.now;
   }
 
   #permitted(kind: number): number {
@@ -228,14 +243,14 @@ export class World {
     return backDating === true || (backDating === 'guarded' && kind === 1) ? kind : 0;
   }
 
-  #createdAt(kind: number, argument: number): number {
+  #createdAt(id: number, kind: number, argument: number): number {
     const clock = (this.now + this.#clockOffsetMs) * 1000;
     let us = clock + (argument % 7);
     if (kind === 1) us = clock - BACKDATED_MS[argument % BACKDATED_MS.length]! * 1000;
     if (kind === 2) us = Math.floor(this.#lastUs / 1e6) * 1e6 + ((argument * 37_777) % 1_000_000);
     if (kind === 3) us = this.#lastUs;
     if (us <= 0) us = clock;
-    if (us < clock - 2_000_000) this.backDated.add(this.#nextId);
+    if (us < clock - 2_000_000) this.backDated.add(id);
     this.#lastUs = us;
     return us;
   }

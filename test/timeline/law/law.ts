@@ -34,7 +34,7 @@ export const EVERYTHING: Rules = {
 /** What no evidence in one conversation can tell from plain history, again and again. */
 export const UNDER_BACK_DATED: Rules = { ...EVERYTHING, opening: 'under-back-dated' };
 
-/** The same where it can be told: a row that was written before the back-dated one, and looks younger, shows it up. */
+/** The same where it mostly can be told: a row that was written before the back-dated one, and looks younger, shows it up. */
 export const SHOWN_UP: Rules = { ...UNDER_BACK_DATED, backDating: 'guarded' };
 
 /** Readings that arrive after others that were sent later. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import type { Excuse, Rules, Subject } from './history.ts';
-import { belowOthers, beyondSettle, LawBroken, underBackDated } from './history.ts';
+import { belowOthers, beyondSettle, LawBroken, underBackDated, underHidden } from './history.ts';
 import { BEYOND_SETTLE, EVERYTHING, IMPORTS, OVERTAKEN, RESTORED, runLaw, SHOWN_UP, STRAY, UNDER_BACK_DATED } from './law.ts';
 import type { PlanSubject } from './plan-law.ts';
 import { runPlanLaw } from './plan-law.ts';
@@ -32,6 +32,7 @@ const BACK_DATED_ONLY: Rules = { ...EVERYTHING, lateCommits: false };
 const EXCUSES: ReadonlyMap<Rules, Excuse> = new Map([
   [EVERYTHING, underBackDated],
   [UNDER_BACK_DATED, underBackDated],
+  [SHOWN_UP, underHidden],
   [BEYOND_SETTLE, beyondSettle],
   [RESTORED, belowOthers],
   [STRAY, (row, world) => belowOthers(row, world) || underBackDated(row, world)],
@@ -158,6 +159,14 @@ const MUTANTS: readonly Mutant[] = [
     from: 'if (row.id < lowestLaterId) {',
     to: 'if (row.id < Infinity) {',
     rules: SHOWN_UP,
+  },
+  {
+    rule: 'nor where what showed it up is gone',
+    file: 'learn.ts',
+    from: '{ rows, gone }, context)',
+    to: '{ rows, gone: [] }, context)',
+    rules: SHOWN_UP,
+    seed: -856741367,
   },
   {
     rule: 'what seems to be settled is believed for SETTLE only',
