@@ -131,6 +131,24 @@ test('what strangers do not take is bounded for all of them together, and no cli
   expect((await as(KEYS.honest, backscroll, messagesOf(3))).status).toBe(200);
 });
 
+test('many strangers, each of whom leaves one answer, hold no more than one client may, and no client notices', async () => {
+  const { backscroll, chatwoot } = await startLarge({ UNREAD_MEMORY: '1mb', UPSTREAM_TIMEOUT: '30s' });
+  // One read is under way, and all who come meanwhile share the next.
+  const gates = [1, 2].map(() => chatwoot.hold('before-read', ({ path }) => path === messagesOf(3)));
+  for (let nth = 0; nth < 50; nth++) {
+    const stranger = reluctantCaller(backscroll.port, KEYS.hostile);
+    // However little waits behind an answer that is not there yet, it is not taken.
+    stranger.ask(messagesOf(3));
+    stranger.socket.write(`GET /metrics HTTP/1.1\r\nhost: x\r\napi_access_token: ${nth}${'x'.repeat(12_000)}\r\n\r\n`);
+  }
+  // Some ten of them fill it.
+  const cut = 'backscroll_unread_cut_total{reason="full"}';
+  await vi.waitFor(async () => expect(await metricOf(backscroll, cut)).toBeGreaterThan(35), 5000);
+  expect(await unreadOf(backscroll)).toBeLessThan(MEBIBYTE / 3);
+  expect((await as(KEYS.honest, backscroll, messagesOf(2))).status).toBe(200);
+  for (const gate of gates) gate.release();
+});
+
 test('the end does not wait for callers that take nothing', async () => {
   const { backscroll } = await startLarge({ SHUTDOWN_TIMEOUT: '20s' });
   await leaveUnread(backscroll, 1);
