@@ -6,6 +6,7 @@ import closeWithGrace from 'close-with-grace';
 import { SignJWT } from 'jose';
 import { randomBytes } from 'node:crypto';
 import { buildApp, type App } from './app.ts';
+import { listen } from './http/listen.ts';
 import { loadConfig } from './config.ts';
 import { EXAMPLE_PAGE_PATH, examplePage } from './http/example-page.ts';
 import { createLogger } from './main.ts';
@@ -50,7 +51,7 @@ export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): 
   });
   const app = await buildApp({ config, logger: createLogger(config) });
   examplePage(app.http);
-  const url = await app.http.listen({ host: config.host, port: config.port });
+  const url = await listen(app.http, { host: config.host, port: config.port });
   void app.readiness.recheck();
 
   const ids = chatwoot.table.rows(SAMPLE_ACCOUNT_ID, LONG_CONVERSATION);

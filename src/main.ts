@@ -5,6 +5,7 @@ import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { buildApp, type App } from './app.ts';
 import { loadConfig, type Config } from './config.ts';
+import { listen } from './http/listen.ts';
 import { logToStandardOutput, type LogDestination } from './log-destination.ts';
 
 /** Logs hold ids, codes and counts: no header, no query string, no body, and no secret, since none of those is ever passed in. */
@@ -20,7 +21,7 @@ const LAST_LINES_MS = 1000;
 /** Starts to listen. @returns the app and the address it answers at. */
 export async function start(config: Config, logger: Logger): Promise<{ app: App; url: string }> {
   const app = await buildApp({ config, logger, logLinesDropped: () => logToStandardOutput().dropped });
-  const url = await app.http.listen({ host: config.host, port: config.port });
+  const url = await listen(app.http, { host: config.host, port: config.port });
   void app.readiness.recheck();
   return { app, url };
 }

@@ -29,6 +29,11 @@ export class Connections {
     this.#log = log;
     if (openFilesMax !== undefined) server.maxConnections = connectionsMax(openFilesMax, upstreamConnections);
     server.on('connection', (socket) => {
+      // The server itself counts those that it accepts; some are handed over to it (listen.ts).
+      if (this.#open.size >= (server.maxConnections ?? Infinity)) {
+        socket.destroy();
+        return this.#refuse('too many are open');
+      }
       this.#open.add(socket);
       socket.once('close', () => this.#open.delete(socket));
     });

@@ -1,7 +1,9 @@
 // Connections of callers: how many there may be, and that none stays open because its caller does not close it.
 
+import dns from 'node:dns/promises';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { syncBuiltinESMExports } from 'node:module';
+import { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { connectionsMax } from '../../src/http/connections.ts';
@@ -52,6 +54,33 @@ test('more connections than there may be are refused and counted, and room is ma
   expect(backscroll.logs.filter((line) => line.includes('connections of callers are refused'))).toHaveLength(1);
 });
 
+test('of the connections at all addresses of localhost, no more are open than there may be together', async () => {
+  nameAsLocalhost('127.0.0.1', '127.0.0.2');
+  const { backscroll } = await startHouse({ host: 'localhost', env: { SHUTDOWN_TIMEOUT: '1s' } });
+  backscroll.app.http.server.maxConnections = 3;
+  const at = (host: string): Socket => connect(backscroll.port, host).on('error', () => undefined);
+  const [first, second] = [at('127.0.0.1'), at('127.0.0.2')];
+  for (const socket of [first, second, at('127.0.0.2')])
+    expect(await asked(socket, '/healthz')).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  for (const host of ['127.0.0.2', '127.0.0.1']) await once(at(host), 'close');
+  expect(await asked(second, '/metrics')).toMatch(/^backscroll_connections 3$[^]*^backscroll_connections_refused_total 2$/m);
+
+  first.destroy();
+  await vi.waitFor(async () => expect(await asked(second, '/metrics')).toMatch(/^backscroll_connections 2$/m));
+  const silent = at('127.0.0.2');
+  await vi.waitFor(async () => expect(await asked(second, '/metrics')).toMatch(/^backscroll_connections 3$/m));
+  await backscroll.app.close();
+  await once(silent.resume(), 'close');
+  await expect(once(at('127.0.0.2'), 'connect')).rejects.toThrow('ECONNREFUSED');
+});
+
+test('an address of localhost that cannot be had is told, and the other is served', async () => {
+  nameAsLocalhost('127.0.0.1', '192.0.2.1');
+  const { backscroll } = await startHouse({ host: 'localhost' });
+  expect((await backscroll.get('/healthz')).status).toBe(200);
+  expect(backscroll.logs.filter((line) => line.includes('192.0.2.1') && line.includes('EADDRNOTAVAIL'))).toHaveLength(1);
+});
+
 test('a connection that cannot be accepted ends nothing', async () => {
   const { backscroll } = await startHouse();
   backscroll.app.http.server.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
@@ -67,6 +96,31 @@ test.each([
 ])('of %i descriptors and %i connections to Chatwoot, callers get %i', (openFilesMax, upstreamConnections, expected) => {
   expect(connectionsMax(openFilesMax, upstreamConnections)).toBe(expected);
 });
+
+/** What it is named as by the system, until the test ends. */
+function nameAsLocalhost(...addresses: readonly string[]): void {
+  const lookup = vi.spyOn(dns, 'lookup').mockResolvedValue(addresses.map((address) => ({ address, family: 4 })) as never);
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    lookup.mockRestore();
+    syncBuiltinESMExports();
+  });
+}
+
+/** The whole answer on a connection that stays open. */
+async function asked(socket: Socket, target: string): Promise<string> {
+  socket.write(`GET ${target} HTTP/1.1\r\nhost: x\r\n\r\n`);
+  for (let text = ''; ;) {
+    text += String(await nextOf(socket));
+    const [head = '', body] = text.split('\r\n\r\n');
+    if (body !== undefined && Buffer.byteLength(body) >= Number(/^content-length: (\d+)/im.exec(head)?.[1])) return text;
+  }
+}
+
+async function nextOf(socket: Socket): Promise<unknown> {
+  const closed = once(socket, 'close').then(() => Promise.reject(new Error('the connection is closed')));
+  return (await Promise.race([once(socket, 'data'), closed]))[0];
+}
 
 async function openOf({ app }: Backscroll): Promise<number> {
   return promisify(app.http.server.getConnections.bind(app.http.server))();

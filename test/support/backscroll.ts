@@ -9,6 +9,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import { buildApp, type App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
+import { listen } from '../../src/http/listen.ts';
 import { CANARY, searchForCanary } from './canary.ts';
 import type { FakeChatwoot } from './fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw, type RawRequest, type RawResponse } from './fake-chatwoot/raw-request.ts';
@@ -71,6 +72,8 @@ export interface BackscrollOptions {
   readonly clients?: readonly TestClient[];
   /** The engine's clock, ms. */
   readonly now?: () => number;
+  /** Where it listens. Default 127.0.0.1 */
+  readonly host?: string;
 }
 
 export interface Backscroll {
@@ -92,7 +95,13 @@ export interface Backscroll {
 type Headers = Readonly<Record<string, string>> | readonly (readonly [string, string])[];
 
 /** Starts a Backscroll on a free port. The fake takes the planted token for that of its administrator. */
-export async function startBackscroll({ chatwoot, env = {}, clients, now }: BackscrollOptions): Promise<Backscroll> {
+export async function startBackscroll({
+  chatwoot,
+  env = {},
+  clients,
+  now,
+  host = '127.0.0.1',
+}: BackscrollOptions): Promise<Backscroll> {
   plantToken(chatwoot);
   const logs: string[] = [];
   const logger = pino({ level: 'trace', base: null }, { write: (line: string) => void logs.push(line) });
@@ -110,7 +119,7 @@ export async function startBackscroll({ chatwoot, env = {}, clients, now }: Back
   };
   const config = loadConfig(settings);
   const app = await buildApp({ config, logger, eventLoopDelayMaxMs: 0, ...(now === undefined ? {} : { now }) }); // Test machines are late.
-  const url = await app.http.listen({ host: '127.0.0.1', port: 0 });
+  const url = await listen(app.http, { host, port: 0 });
   const port = Number(new URL(url).port);
 
   const send: Backscroll['send'] = async ({ target, method = 'GET', headers = [], ...body }) => {
