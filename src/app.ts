@@ -25,11 +25,12 @@ import { BackscrollError } from './errors.ts';
 import { admin } from './http/admin.ts';
 import { authentication, limitKey } from './http/authentication.ts';
 import { callerAddress } from './http/caller-address.ts';
-import { allowOrigins } from './http/cors.ts';
+import { allowOrigins, Origins } from './http/cors.ts';
 import { Connections } from './http/connections.ts';
 import { Draining } from './http/draining.ts';
 import { registerEdgeMetrics } from './http/edge-metrics.ts';
 import { EventLoop } from './http/event-loop.ts';
+import { answerKnownHits } from './http/known-hits.ts';
 import { messagesRoute } from './http/messages-route.ts';
 import { Metrics } from './http/metrics.ts';
 import { operations } from './http/operations.ts';
@@ -37,10 +38,12 @@ import { rateLimit } from './http/rate-limit.ts';
 import { Readiness } from './http/readiness.ts';
 import { RefusalLog } from './http/refusal-log.ts';
 import { Renderer } from './http/render.ts';
-import { noteAnswers } from './http/request-log.ts';
+import { answeredNote } from './http/request-log.ts';
 import { createServer } from './http/server.ts';
 import { cacheObserver, protectionObserver, upstreamObserver } from './http/told.ts';
+import { Targets } from './http/target.ts';
 import { UnreadAnswers } from './http/unread.ts';
+import { WindowCounters } from './http/window-counters.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { proxyFor } from './upstream/connections.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
@@ -66,6 +69,8 @@ export interface AppOptions {
   readonly now?: () => number;
   /** Event-loop delay past which new requests are refused, ms; 0 for no limit. */
   readonly eventLoopDelayMaxMs?: number;
+  /** Takes the line of each answered request; null for none. By default there are none. */
+  readonly answeredLines?: ((line: string) => void) | null;
   /** Log lines that could not be written so far. */
   readonly logLinesDropped?: () => number;
 }
@@ -93,6 +98,7 @@ export async function buildApp({
   logger,
   now = steadyNow,
   eventLoopDelayMaxMs = EVENT_LOOP_DELAY_MAX_MS,
+  answeredLines = null,
   logLinesDropped = () => 0,
 }: AppOptions): Promise<App> {
   const metrics: Metrics = new Metrics(() => ({ ...readThrough.size, bytes: readThrough.size.bytes + renderer.bytes }));
@@ -164,7 +170,8 @@ export async function buildApp({
     responses: unread.responses,
     onCredentialsRefused: () => readiness.suspect(),
   });
-  await allowOrigins(http, config.corsOrigins);
+  const origins = new Origins(config.corsOrigins);
+  await allowOrigins(http, origins);
   const draining = new Draining(http);
   const connections = new Connections(http.server, { upstreamConnections: config.upstreamConnections, log: logger });
   registerEdgeMetrics(metrics.registry, { connections, unread, logLinesDropped });
@@ -174,8 +181,16 @@ export async function buildApp({
     const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
     admin(http, { admins, addressOf, purge: (extent) => readThrough.purge(extent) });
   }
+  const noteAnswered = answeredNote(metrics, answeredLines);
+  const tokens = tokensOf(config, keys);
+  const targets = new Targets();
+  const counters = new WindowCounters();
   await http.register(async (served) => {
-    served.addHook('onResponse', noteAnswers(metrics, logger));
+    served.addHook('onResponse', (request, reply, done) => {
+      const { id, outcome, reader, conversation } = request;
+      noteAnswered({ id, reader, conversation, outcome, status: reply.statusCode, durationMs: reply.elapsedTime });
+      done();
+    });
     served.addHook('onRequest', draining.admit);
     served.addHook('onRequest', (_request, _reply, done) => {
       if (!eventLoop.isLate) return done();
@@ -183,18 +198,34 @@ export async function buildApp({
     });
     served.addHook(
       'preHandler',
-      rateLimit({ rateOf: (request) => request.reader?.rateLimit ?? config.rateLimit, countedAs: countedAs }),
+      rateLimit({ rateOf: (request) => request.reader?.rateLimit ?? config.rateLimit, countedAs, counters }),
     );
     const authenticate = authentication({
       clients: () => clients.current,
-      tokens: tokensOf(config, keys),
+      tokens,
       addressOf,
       onRefused(request, reason) {
         metrics.credentialRefused(reason);
         refusals.tell(request.log, reason, now());
       },
     });
-    messagesRoute(served, { authenticate, readThrough, renderer, unread, limitKey: countedAs });
+    messagesRoute(served, { authenticate, readThrough, renderer, targets, vary: origins.vary, unread, limitKey: countedAs });
+  });
+  answerKnownHits(http.server, {
+    clients: () => clients.current,
+    tokens,
+    trustsProxies: config.trustProxy !== false,
+    targets,
+    readThrough,
+    renderer,
+    counters,
+    rateLimit: config.rateLimit,
+    origins,
+    draining,
+    eventLoop,
+    unread,
+    noteAnswered,
+    logger,
   });
 
   let closing: Promise<void> | undefined;

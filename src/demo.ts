@@ -9,7 +9,7 @@ import { buildApp, type App } from './app.ts';
 import { listen } from './http/listen.ts';
 import { loadConfig } from './config.ts';
 import { EXAMPLE_PAGE_PATH, examplePage } from './http/example-page.ts';
-import { createLogger } from './main.ts';
+import { createLogger, linesOf } from './main.ts';
 
 const DEMO_KEY = 'demo-key-for-trying';
 /** The sample account's longest conversation: about 400 messages. */
@@ -49,7 +49,8 @@ export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): 
     CLIENT_KEYS: `demo=${DEMO_KEY}`,
     JWT_SECRET: secret,
   });
-  const app = await buildApp({ config, logger: createLogger(config) });
+  const logger = createLogger(config);
+  const app = await buildApp({ config, logger, answeredLines: linesOf(logger) });
   examplePage(app.http);
   const url = await listen(app.http, { host: config.host, port: config.port });
   void app.readiness.recheck();

@@ -15,12 +15,24 @@ export function createLogger(config: Pick<Config, 'logLevel'>, destination: LogD
   return logger;
 }
 
+/** Where the lines of answered requests go; null where LOG_LEVEL wants none. */
+export function linesOf(logger: Logger): ((line: string) => void) | null {
+  const log = logToStandardOutput();
+  return logger.isLevelEnabled('info') ? (line) => log.write(line) : null;
+}
+
 /** What the last lines get to be written: half of the time that is left, at most this and at least half of it. */
 const LAST_LINES_MS = 1000;
 
 /** Starts to listen. @returns the app and the address it answers at. */
 export async function start(config: Config, logger: Logger): Promise<{ app: App; url: string }> {
-  const app = await buildApp({ config, logger, logLinesDropped: () => logToStandardOutput().dropped });
+  const log = logToStandardOutput();
+  const app = await buildApp({
+    config,
+    logger,
+    answeredLines: linesOf(logger),
+    logLinesDropped: () => log.dropped,
+  });
   const url = await listen(app.http, { host: config.host, port: config.port });
   void app.readiness.recheck();
   return { app, url };

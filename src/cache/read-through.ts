@@ -112,6 +112,15 @@ export class ReadThrough {
     return this.#shown(found, 'hit');
   }
 
+  /** The answer to one that was given just now, where it is still the same; null for any other. */
+  knownHit(conversation: ConversationId, query: Query | TimestampQuery): Answer | null {
+    if (query.mode === 'before_timestamp' || this.#library.isMissing(conversation)) return null;
+    const kept = this.#library.keptProof(conversation, query);
+    if (kept === null) return null;
+    this.#behind.check(conversation, query, kept);
+    return this.#shown(kept, 'hit');
+  }
+
   async #readFor(conversation: ConversationId, query: Query, demand: Demand, gap: Gap | null, asOf: AsOf): Promise<Answer> {
     const deadline = startDeadline(this.#answerTimeoutMs, demand.signal?.());
     try {

@@ -1,10 +1,14 @@
 // From a request's headers to its reader. The table of clients is an argument: a reload hands in another one.
 
-import { readerOf, type Reader } from './client.ts';
+import type { Reader } from './client.ts';
 import { credentialOf } from './credential.ts';
-import type { TokenVerifier } from './jwt.ts';
 import type { Refusal } from './refusal.ts';
 import type { ClientRegistry } from './registry.ts';
+
+/** What tells the reader of a token, at once or later. */
+export interface TokenCheck {
+  verify(token: string, now: number, onRefused: (reason: Refusal) => void): Reader | null | Promise<Reader | null>;
+}
 
 /**
  * The reader that the headers (Node's `rawHeaders`) prove, or null where the answer is 401. Without any credential that is
@@ -17,14 +21,14 @@ export function authenticate(
   rawHeaders: readonly string[],
   clients: ClientRegistry,
   now: number,
-  tokens: TokenVerifier | null,
+  tokens: TokenCheck | null,
   onRefused?: (reason: Refusal) => void,
 ): Reader | null | Promise<Reader | null>;
 export function authenticate(
   rawHeaders: readonly string[],
   clients: ClientRegistry,
   now: number,
-  tokens: TokenVerifier | null = null,
+  tokens: TokenCheck | null = null,
   onRefused: (reason: Refusal) => void = () => {},
 ): Reader | null | Promise<Reader | null> {
   const credential = credentialOf(rawHeaders);
@@ -40,8 +44,8 @@ export function authenticate(
   }
 
   function readerWithKey(key: string): Reader | null {
-    const client = clients.find(key, now);
-    if (client !== null) return readerOf(client);
+    const reader = clients.readerWith(key, now);
+    if (reader !== null) return reader;
     return refused(clients.find(key, -Infinity) === null ? 'unknown-key' : 'expired-key');
   }
 

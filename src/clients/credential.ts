@@ -38,7 +38,7 @@ export function credentialOf(rawHeaders: readonly string[]): Credential {
     const value = rawHeaders[index + 1]!.trim();
     if (value === '') continue;
     if (name === 'api-access-token') hyphens.push(value);
-    else if (name.replaceAll('_', '-') === 'api-access-token') underscores.push(value);
+    else if (name === 'api_access_token' || name.replaceAll('_', '-') === 'api-access-token') underscores.push(value);
     else if (name === 'authorization') authorizations.push(value);
   }
   const tokens = hyphens.length > 0 ? hyphens : underscores;

@@ -33,6 +33,8 @@ export interface TokenVerifier {
    * proved before. @throws SigningKeysUnavailable (rejects) where the keys to check it with cannot be fetched.
    */
   verify(token: string, now: number, onRefused?: (reason: Refusal) => void): Reader | Promise<Reader | null>;
+  /** The reader of a token that was proved before; null where that has to be done. */
+  known(token: string, now: number): Reader | null;
 }
 
 export function tokenVerifier({ secrets, keys, keysNow = () => null, issuer, audience }: JwtOptions): TokenVerifier {
@@ -76,14 +78,14 @@ export function tokenVerifier({ secrets, keys, keysNow = () => null, issuer, aud
     }
   }
 
+  const readerKnown = (token: string, now: number): Reader | null => {
+    const before = known.find(token);
+    if (before === undefined || !isCurrent(before, now)) return null;
+    return before.keys === secretKeys || before.keys === keysNow() ? before.reader : null;
+  };
   return {
-    verify(token, now, onRefused = () => {}) {
-      const before = known.find(token);
-      if (before !== undefined && isCurrent(before, now) && (before.keys === secretKeys || before.keys === keysNow())) {
-        return before.reader;
-      }
-      return verifyAnew(token, now, onRefused);
-    },
+    verify: (token, now, onRefused = () => {}) => readerKnown(token, now) ?? verifyAnew(token, now, onRefused),
+    known: readerKnown,
   };
 }
 

@@ -18,6 +18,11 @@ export function digestOfKey(key: string): KeyDigest {
   return hash('sha256', key, 'buffer');
 }
 
+/** The same as text, which is quicker to come by: in base64. */
+export function nameOfKey(key: string): string {
+  return hash('sha256', key, 'base64');
+}
+
 /** @throws RangeError unless `hex` matches `HEX_DIGEST`. */
 export function digestFromHex(hex: string): KeyDigest {
   if (!HEX_DIGEST.test(hex)) throw new RangeError('A digest has 64 lower-case hexadecimal digits');

@@ -1,10 +1,9 @@
 // All clients at one moment. A registry never changes: a reload builds another and swaps one reference.
 
-import { timingSafeEqual } from 'node:crypto';
-import { ANONYMOUS, type Client, type Reader } from './client.ts';
+import { ANONYMOUS, readerOf, type Client, type Reader } from './client.ts';
 import { parseClientsFile } from './clients-file.ts';
 import { collisions, type Claim } from './collisions.ts';
-import { digestOfKey, type KeyDigest } from './key.ts';
+import { nameOfKey, type KeyDigest } from './key.ts';
 
 export interface ClientRegistry {
   readonly clients: readonly Client[];
@@ -12,6 +11,8 @@ export interface ClientRegistry {
   readonly anonymous: Reader | null;
   /** The client with that key, or null where there is none or the key's time is over at `now`. */
   find(key: string, now: number): Client | null;
+  /** That client as the reader of a request. */
+  readerWith(key: string, now: number): Reader | null;
 }
 
 /** The text of a file, as `readTextFileSync` reads it. */
@@ -32,26 +33,38 @@ export type RegistryRead =
 export function clientRegistry(clients: readonly Client[], options: { readonly allowAnonymous: boolean }): ClientRegistry {
   const table = Object.freeze([...clients]);
   const entries = new Map(
-    table.flatMap((client) =>
-      client.keys.map(({ digest, notAfterAt = Infinity }) => [nameOfDigest(digest), { client, digest, notAfterAt }] as const),
-    ),
+    table.flatMap((client) => {
+      const reader = readerOf(client);
+      return client.keys.map(({ digest, notAfterAt = Infinity }) => {
+        const name = nameOfDigest(digest);
+        return [name, { name, client, reader, notAfterAt }] as const;
+      });
+    }),
   );
+  const entryOf = (key: string, now: number) => {
+    const name = nameOfKey(key);
+    // A wrong key costs the same whatever number of clients there is. How long the look takes may tell of a digest, never of
+    // a key: nobody can write a key for a digest. What was found is compared whole, in constant time.
+    const entry = entries.get(name);
+    if (entry === undefined || !isSameDigest(name, entry.name)) return null;
+    return now >= entry.notAfterAt ? null : entry;
+  };
   return Object.freeze({
     clients: table,
     anonymous: options.allowAnonymous ? ANONYMOUS : null,
-    find(key: string, now: number): Client | null {
-      const digest = digestOfKey(key);
-      // A wrong key costs the same whatever number of clients there is. How long the look takes may tell of a digest, never of
-      // a key: nobody can write a key for a digest. What was found is compared whole, in constant time.
-      const entry = entries.get(nameOfDigest(digest));
-      if (entry === undefined || !timingSafeEqual(digest, entry.digest)) return null;
-      return now >= entry.notAfterAt ? null : entry.client;
-    },
+    find: (key: string, now: number): Client | null => entryOf(key, now)?.client ?? null,
+    readerWith: (key: string, now: number): Reader | null => entryOf(key, now)?.reader ?? null,
   });
 }
 
 function nameOfDigest(digest: KeyDigest): string {
-  return Buffer.from(digest).toString('latin1');
+  return Buffer.from(digest).toString('base64');
+}
+
+function isSameDigest(a: string, b: string): boolean {
+  let difference = a.length ^ b.length;
+  for (let at = 0; at < a.length; at++) difference |= a.charCodeAt(at) ^ b.charCodeAt(at);
+  return difference === 0;
 }
 
 /** Reads the clients file anew and joins it with what the environment gave. Each problem is about CLIENTS_FILE. */

@@ -79,9 +79,14 @@ export function readerOf(request: FastifyRequest): Reader {
 /** Whom a rate limit counts: a client, the subject of a token, or the address of readers who are nobody in particular. */
 export function limitKey(addressOf: AuthenticationOptions['addressOf']): (request: FastifyRequest) => string {
   return (request) => {
-    const { clientName, isNameless = false } = readerOf(request);
-    return isNameless ? `${clientName} at ${addressOf(request)}` : `client ${clientName}`;
+    const reader = readerOf(request);
+    return reader.isNameless === true ? `${reader.clientName} at ${addressOf(request)}` : clientKey(reader);
   };
+}
+
+/** The same for who has a name. */
+export function clientKey({ clientName }: Reader): string {
+  return `client ${clientName}`;
 }
 
 function failureOf(error: unknown): Error {

@@ -3,6 +3,8 @@
 
 import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import { putHeaders, type HeaderList } from './page-answer.ts';
 
 /** What scripts may read of an answer beside its body. */
 const EXPOSED = [
@@ -14,7 +16,8 @@ const EXPOSED = [
   'x-ratelimit-limit',
   'x-ratelimit-remaining',
   'x-ratelimit-reset',
-];
+].join(', ');
+const NOTHING: HeaderList = [];
 const ALLOWED = [
   'authorization',
   'api_access_token',
@@ -27,20 +30,40 @@ const ALLOWED = [
 /** For how long browsers may remember a preflight. Chromium takes no more than this. */
 const PREFLIGHT_MAX_AGE_S = 7200;
 
+/** What answers say to web pages of these origins. */
+export class Origins {
+  readonly #allowed: ReadonlySet<string>;
+  /** What pages of messages vary by. */
+  readonly vary: string;
+
+  constructor(origins: readonly string[]) {
+    this.#allowed = new Set(origins);
+    this.vary = this.isEmpty ? 'accept-encoding' : 'accept-encoding, origin';
+  }
+
+  get isEmpty(): boolean {
+    return this.#allowed.size === 0;
+  }
+
+  allows(origin: string | undefined): origin is string {
+    return origin !== undefined && this.#allowed.has(origin);
+  }
+
+  /** The headers that let the page which asks read the answer. */
+  headersFor({ method, url = '', headers: { origin } }: IncomingMessage): HeaderList {
+    if (!this.allows(origin) || method === 'OPTIONS' || !isForMessages(url)) return NOTHING;
+    return ['access-control-allow-origin', origin, 'access-control-expose-headers', EXPOSED];
+  }
+}
+
 /** Must be registered before anything that could refuse a request: a preflight has no credential, and errors must be readable. */
-export async function allowOrigins(app: FastifyInstance, origins: readonly string[]): Promise<void> {
-  if (origins.length === 0) return;
-  const allowed: ReadonlySet<string> = new Set(origins);
-  const exposed = EXPOSED.join(', ');
+export async function allowOrigins(app: FastifyInstance, origins: Origins): Promise<void> {
+  if (origins.isEmpty) return;
   app.addHook('onRequest', (request, reply, done) => {
-    const { origin } = request.raw.headers;
-    if (origin !== undefined && request.raw.method !== 'OPTIONS' && allowed.has(origin) && isForMessages(request)) {
-      void reply.header('access-control-allow-origin', origin);
-      void reply.header('access-control-expose-headers', exposed);
-    }
+    putHeaders(reply, origins.headersFor(request.raw));
     done();
   });
-  // Every answer varies by origin, and the route has its own idea of Vary.
+  // Every answer varies by origin, and routes have their own idea of Vary.
   app.addHook('onSend', (_request, reply, payload, done) => {
     const vary = String(reply.getHeader('vary') ?? '');
     if (!/\borigin\b/i.test(vary)) void reply.header('vary', vary === '' ? 'origin' : `${vary}, origin`);
@@ -50,11 +73,9 @@ export async function allowOrigins(app: FastifyInstance, origins: readonly strin
   await app.register(async (preflights) => {
     await preflights.register(cors, {
       delegator: (request: FastifyRequest, callback: (error: null, options: FastifyCorsOptions) => void) => {
-        const { origin = '' } = request.headers;
-        callback(
-          null,
-          allowed.has(origin) && isForMessages(request) && isPreflight(request) ? optionsFor(origin) : { origin: false },
-        );
+        const { origin } = request.headers;
+        const isAsked = origins.allows(origin) && isForMessages(request.raw.url ?? '') && isPreflight(request);
+        callback(null, isAsked ? optionsFor(origin) : { origin: false });
       },
     });
   });
@@ -72,8 +93,8 @@ function optionsFor(origin: string): FastifyCorsOptions {
   };
 }
 
-function isForMessages(request: FastifyRequest): boolean {
-  return /^\/+api\//.test(request.raw.url ?? '');
+function isForMessages(url: string): boolean {
+  return /^\/+api\//.test(url);
 }
 
 function isPreflight(request: FastifyRequest): boolean {

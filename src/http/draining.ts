@@ -30,9 +30,13 @@ export class Draining {
   /** A hook for the requests that are to be answered before the end. It must come after what makes a refusal readable in a browser (CORS). */
   readonly admit: onRequestHookHandler = (request, reply, done) => {
     if (this.#begun) return done(new BackscrollError('draining', 'This server is shutting down; try again', { retryAfter: 1 }));
-    this.#add(request.raw.socket, reply.raw);
+    this.watch(request.raw.socket, reply.raw);
     done();
   };
+
+  get hasBegun(): boolean {
+    return this.#begun;
+  }
 
   /** From now on new requests for messages are refused with `draining`. Resolves when those under way are over. */
   begin(): Promise<void> {
@@ -41,7 +45,8 @@ export class Draining {
     return new Promise((resolve) => (this.#answered = resolve));
   }
 
-  #add(socket: Socket, response: ServerResponse): void {
+  /** Waits at the end for this answer. */
+  watch(socket: Socket, response: ServerResponse): void {
     if (socket.destroyed) return;
     const connection = this.#connections.get(socket) ?? this.#connect(socket);
     connection.answers++;

@@ -7,10 +7,10 @@ import { allows } from '../clients/scope.ts';
 import { BackscrollError, notFound } from '../errors.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { readerOf } from './authentication.ts';
-import { cacheStatus } from './cache-status.ts';
 import { isOfChatwoot, matchMessagesPath } from './messages-path.ts';
-import { matchesEtag, type Renderer, type Subject } from './render.ts';
-import { splitTarget, Targets } from './target.ts';
+import { pageAnswer, putHeaders } from './page-answer.ts';
+import type { Renderer, Subject } from './render.ts';
+import { splitTarget, type Targets } from './target.ts';
 import type { UnreadAnswers } from './unread.ts';
 
 export interface MessagesRouteOptions {
@@ -18,6 +18,9 @@ export interface MessagesRouteOptions {
   readonly authenticate: onRequestHookHandler;
   readonly readThrough: ReadThrough;
   readonly renderer: Renderer;
+  readonly targets: Targets;
+  /** What answers vary by. */
+  readonly vary: string;
   readonly unread: UnreadAnswers;
   /** Whom a read of Chatwoot is counted for, as the rate limit counts requests. */
   readonly limitKey: (request: FastifyRequest) => string;
@@ -35,8 +38,7 @@ declare module 'fastify' {
 const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
 
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
-  const { authenticate, readThrough, renderer, unread, limitKey } = options;
-  const targets = new Targets();
+  const { authenticate, readThrough, renderer, unread, limitKey, targets, vary } = options;
   /** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
   const demandOf = (request: FastifyRequest, reply: FastifyReply, mayBypass: boolean): Demand => {
     const asOfNow = wantsAsOfNow(request);
@@ -49,14 +51,9 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
   };
   const send = (request: FastifyRequest, reply: FastifyReply, subject: Subject, answer: Answer): void => {
     request.outcome = answer.outcome;
-    const { body, etag } = renderer.render(subject, answer);
-    void reply.header('etag', etag);
-    void reply.header('cache-control', 'private, no-cache');
-    void reply.header('age', String(Math.max(0, Math.floor(answer.ageMs / 1000))));
-    void reply.header('cache-status', cacheStatus(answer));
-    void reply.header('vary', 'accept-encoding');
-    if (matchesEtag(request.headers['if-none-match'], etag)) return void reply.code(304).send();
-    void reply.header('content-type', 'application/json; charset=utf-8').send(body);
+    const { status, headers, body } = pageAnswer(request.headers, answer, renderer.render(subject, answer), vary);
+    putHeaders(reply, headers);
+    void reply.code(status).send(body ?? undefined);
   };
   const sendLater = async (
     request: FastifyRequest,
@@ -79,8 +76,8 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const { scope, view, mayBypass } = readerOf(request);
     if (!allows(scope, conversation)) throw notFound();
 
-    const { query, name } = target.as[view];
-    const subject = { conversation, query: name, view, forgets: renderer.forgets };
+    const { query, page } = target.as[view];
+    const subject = { ...page, forgets: renderer.forgets };
     const answer = readThrough.answerSoon(conversation, query, demandOf(request, reply, mayBypass));
     if (answer instanceof Promise) return sendLater(request, reply, subject, answer);
     send(request, reply, subject, answer);

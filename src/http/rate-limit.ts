@@ -3,28 +3,33 @@
 import type { FastifyRequest, preHandlerHookHandler } from 'fastify';
 import type { Rate } from '../clients/rate.ts';
 import { BackscrollError } from '../errors.ts';
-import { WindowCounters } from './window-counters.ts';
+import { putHeaders, type HeaderList } from './page-answer.ts';
+import type { Counted, WindowCounters } from './window-counters.ts';
 
 export interface RateLimitOptions {
   readonly rateOf: (request: FastifyRequest) => Rate;
   /** Whom a request is counted for. */
   readonly countedAs: (request: FastifyRequest) => string;
+  readonly counters: WindowCounters;
 }
 
 /** A hook that counts a request, says what is left, and refuses what is too much with `rate_limited`. */
-export function rateLimit({ rateOf, countedAs }: RateLimitOptions): preHandlerHookHandler {
-  const counters = new WindowCounters();
+export function rateLimit({ rateOf, countedAs, counters }: RateLimitOptions): preHandlerHookHandler {
   return (request, reply, done) => {
     const rate = rateOf(request);
-    const { count, leftMs } = counters.count(countedAs(request), rate, Date.now());
-    void reply.header('x-ratelimit-limit', rate.max);
-    void reply.header('x-ratelimit-remaining', Math.max(0, rate.max - count));
-    void reply.header('x-ratelimit-reset', Math.ceil(leftMs / 1000));
-    if (count <= rate.max) return done();
+    const counted = counters.count(countedAs(request), rate, Date.now());
+    putHeaders(reply, limitHeaders(rate, counted));
+    if (counted.count <= rate.max) return done();
     done(
       new BackscrollError('rate_limited', 'Too many requests for this client; wait as long as Retry-After says', {
-        retryAfter: leftMs / 1000,
+        retryAfter: counted.leftMs / 1000,
       }),
     );
   };
+}
+
+/** What the answer to a request that was counted says of the limit. */
+export function limitHeaders({ max }: Rate, { count, leftMs }: Counted): HeaderList {
+  const left = Math.max(0, max - count);
+  return ['x-ratelimit-limit', max, 'x-ratelimit-remaining', left, 'x-ratelimit-reset', Math.ceil(leftMs / 1000)];
 }

@@ -27,12 +27,18 @@ interface Kept extends Rendered, Page {
   readonly of: string;
 }
 
-/** What a page shows. */
-export interface Subject {
+/** Which page of which conversation. */
+export interface PageName {
   readonly conversation: ConversationId;
   /** Names the query. */
   readonly query: string;
   readonly view: View;
+  /** All of the above in one, where it has been made before. */
+  readonly key?: string;
+}
+
+/** What a page shows. */
+export interface Subject extends PageName {
   /** `Renderer.forgets` as it was before the page was made: what was forgotten since may be in it. */
   readonly forgets: number;
 }
@@ -70,20 +76,20 @@ export class Renderer {
   }
 
   /** What was rendered before, if it was this very page. */
-  kept(key: string, page: Page): Rendered | undefined {
-    const kept = this.#kept.get(key);
+  kept(name: PageName, page: Page): Rendered | undefined {
+    const kept = this.#kept.get(keyOf(name));
     return kept !== undefined && isSamePage(kept, page) ? kept : undefined;
   }
 
   /** A kept page is used only if its rows are the very same. */
-  render({ conversation, query, view, forgets }: Subject, page: Page): Rendered {
-    const of = conversationKey(conversation);
-    const key = `${of} ${view} ${query}`;
-    const kept = this.kept(key, page);
+  render(subject: Subject, page: Page): Rendered {
+    const kept = this.kept(subject, page);
     if (kept !== undefined) return kept;
+    const { conversation, view, forgets } = subject;
+    const of = conversationKey(conversation);
     const body = this.#bodyOf(page, view);
     const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
-    if (forgets === this.#forgets) this.#keep(key, { of, body, etag, rows: page.rows, envelope: page.envelope });
+    if (forgets === this.#forgets) this.#keep(keyOf(subject), { of, body, etag, rows: page.rows, envelope: page.envelope });
     return { body, etag };
   }
 
@@ -123,6 +129,15 @@ export class Renderer {
   get bytes(): number {
     return this.#kept.calculatedSize;
   }
+}
+
+function keyOf({ conversation, view, query, key }: PageName): string {
+  return key ?? `${conversationKey(conversation)} ${view} ${query}`;
+}
+
+/** The same page, under which it is found at once. */
+export function withKey(name: PageName): PageName {
+  return { ...name, key: keyOf(name) };
 }
 
 /** Rows and envelopes are immutable, so the same objects are the same bytes. */

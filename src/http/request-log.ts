@@ -1,7 +1,11 @@
 // The log of one request. Most requests write no line of their own but the one that says how they were answered, so what puts their
 // id on other lines is made when there is one.
 
-import type { FastifyBaseLogger, onResponseHookHandler } from 'fastify';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Outcome } from '../cache/outcome.ts';
+import type { Reader } from '../clients/client.ts';
+import type { ConversationId } from '../upstream/upstream.ts';
+import { answeredLines } from './answered-line.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Makes the log of a request, as Fastify asks for it. */
@@ -59,14 +63,25 @@ class RequestLog implements FastifyBaseLogger {
   }
 }
 
-/** A hook that counts an answered request and writes its line. */
-export function noteAnswers(metrics: Metrics, logger: FastifyBaseLogger): onResponseHookHandler {
-  return (request, reply, done) => {
-    const { id, outcome, reader, conversation } = request;
-    const { statusCode: status, elapsedTime } = reply;
-    metrics.answered(outcome, status, elapsedTime);
-    const ms = Math.round(elapsedTime * 10) / 10;
-    logger.info({ reqId: id, client: reader?.clientName, ...conversation, status, outcome, ms }, 'answered');
-    done();
+/** A request that was answered. */
+export interface Answered {
+  readonly id: string;
+  /** Null where nobody was recognized. */
+  readonly reader: Reader | null;
+  readonly conversation: ConversationId | null;
+  readonly status: number;
+  readonly outcome: Outcome | null;
+  readonly durationMs: number;
+}
+
+/**
+ * Counts an answered request and writes its line.
+ * @param write takes a line; null where LOG_LEVEL wants none.
+ */
+export function answeredNote(metrics: Metrics, write: ((line: string) => void) | null): (answered: Answered) => void {
+  const lineOf = answeredLines();
+  return (answered) => {
+    metrics.answered(answered.outcome, answered.status, answered.durationMs);
+    write?.(lineOf(answered, Date.now()));
   };
 }

@@ -2,7 +2,7 @@
 
 import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { randomUUID } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BackscrollError } from '../errors.ts';
 import { trustOf } from './caller-address.ts';
 import { errorReply, HEADERS_BYTES_MAX, refuseConnection, writeError } from './error-replies.ts';
@@ -30,7 +30,7 @@ export function createServer({ logger, trustProxy, responses, onCredentialsRefus
     logController: new Fastify.LogController({ disableRequestLogging: true }),
     childLoggerFactory: requestLog,
     trustProxy: trustOf(trustProxy),
-    genReqId: (request) => saneRequestId(request.headers['x-request-id']) ?? randomUUID(),
+    genReqId: requestId,
     clientErrorHandler: refuseConnection,
     frameworkErrors: (_error, request, reply) => writeError(reply.raw, notServed(request.raw.url ?? '')), // A path that cannot be decoded.
     http: {
@@ -73,7 +73,8 @@ export function createServer({ logger, trustProxy, responses, onCredentialsRefus
   return http;
 }
 
-/** A caller's own id for its request, where it cannot upset a log. */
-function saneRequestId(value: string | string[] | undefined): string | null {
-  return typeof value === 'string' && /^[\w-]{1,128}$/.test(value) ? value : null;
+/** A caller's own id for its request, where it cannot upset a log, or a new one. */
+export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const own = headers['x-request-id'];
+  return typeof own === 'string' && /^[\w-]{1,128}$/.test(own) ? own : randomUUID();
 }

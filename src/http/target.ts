@@ -7,11 +7,12 @@ import { queryKey, type Query } from '../timeline/query.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { matchMessagesPath, parseIds } from './messages-path.ts';
 import { parseQuery } from './parse-query.ts';
+import { withKey, type PageName } from './render.ts';
 
-/** A query as a view asks it, and a name that equal ones share. */
+/** A query as a view asks it, and what the renderer knows its page by. */
 export interface Asked {
   readonly query: Query | TimestampQuery;
-  readonly name: string;
+  readonly page: PageName;
 }
 
 export interface Target {
@@ -49,15 +50,17 @@ export class Targets {
     const conversation = parseIds(segments);
     onConversation(conversation);
     const query = parseQuery(search);
-    const target = { conversation, as: { agent: askedAs('agent', query), customer: askedAs('customer', query) } };
+    const askedAs = (view: View): Asked => asked(conversation, view, query);
+    const target = { conversation, as: { agent: askedAs('agent'), customer: askedAs('customer') } };
     if (text.length <= KEPT_LENGTH_MAX) this.#kept.set(text, target);
     return target;
   }
 }
 
-function askedAs(view: View, asked: Query | TimestampQuery): Asked {
-  const query = queryOfView(view, asked);
-  return { query, name: query.mode === 'before_timestamp' ? query.mode : queryKey(query) };
+function asked(conversation: ConversationId, view: View, text: Query | TimestampQuery): Asked {
+  const query = queryOfView(view, text);
+  const name = query.mode === 'before_timestamp' ? query.mode : queryKey(query);
+  return { query, page: withKey({ conversation, view, query: name }) };
 }
 
 /** Path and query string of a request target. The target may be in absolute form (RFC 9112 3.2.2). */

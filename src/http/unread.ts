@@ -56,6 +56,8 @@ interface Held {
 
 interface Watched extends ServerResponse {
   asker?: FastifyRequest;
+  /** By whom its answer is counted, where that is known without asking. */
+  client?: string;
 }
 
 export class UnreadAnswers {
@@ -110,6 +112,11 @@ export class UnreadAnswers {
     }
   }
 
+  /** Counts an answer by this client. To be told before one is sent that `admit` was not asked about. */
+  expect(response: Watched, client: string): void {
+    response.client = client;
+  }
+
   /** From now on a connection that takes nothing is cut after this time, where that is less. */
   hurry(timeoutMs: number): void {
     this.#timeoutMs = Math.min(this.#timeoutMs, timeoutMs);
@@ -130,7 +137,8 @@ export class UnreadAnswers {
   #note(response: Watched, body: Buffer | string): void {
     const { socket } = response.req;
     if (socket.destroyed) return;
-    const client = response.asker === undefined ? STRANGERS : this.#options.clientOf(response.asker);
+    const { asker } = response;
+    const client = response.client ?? (asker === undefined ? STRANGERS : this.#options.clientOf(asker));
     const before = this.#held.get(socket);
     // More is asked for here than is taken, and what `admit` says is not taken either. The first answer that it let through on a
     // connection is another matter: many may have waited for one read, and all get its page at once.

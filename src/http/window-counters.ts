@@ -31,14 +31,12 @@ export class WindowCounters {
 
   /** Counts one more. Its window begins with the first that is counted. */
   count(key: string, { max, windowMs }: Rate, now: number): Counted {
-    let counter = this.#running(key, now);
-    if (counter === undefined) {
-      this.#spent.delete(key);
-      counter = { startedAt: now, windowMs, count: 0 };
-    }
+    const running = this.#running(key, now);
+    if (running === undefined) this.#spent.delete(key);
+    const counter = running ?? { startedAt: now, windowMs, count: 0 };
     counter.count++;
     if (counter.count >= max) this.#spend(key, counter, now);
-    else if (!this.#spent.has(key)) this.#unspent.set(key, counter);
+    else if (running === undefined) this.#unspent.set(key, counter);
     return told(counter, now);
   }
 

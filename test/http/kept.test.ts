@@ -1,5 +1,6 @@
-// What is kept from one request to the next (parsed targets, proofs, rendered pages, readers of tokens) changes no answer: the law
-// asks two Backscrolls the same, of which one keeps nothing, while keys die, scopes change, pages are purged and time goes by.
+// What is kept from one request to the next (parsed targets, proofs, rendered pages, readers of tokens), and the short way that rests
+// on it, change no answer: the law asks two Backscrolls the same, of which one keeps nothing and so goes the long way each time,
+// while keys die, scopes change, pages are purged and time goes by.
 
 import fc from 'fast-check';
 import { SignJWT } from 'jose';
@@ -9,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { MemoryStore } from '../../src/cache/memory-store.ts';
+import { ReadThrough } from '../../src/cache/read-through.ts';
 import { KnownTokens } from '../../src/clients/known-tokens.ts';
 import { Renderer } from '../../src/http/render.ts';
 import { Targets } from '../../src/http/target.ts';
@@ -36,22 +38,42 @@ function fileOf(n: number): string {
   const clients = [
     ...(withAgent ? [client('agent', { scope: '*' })] : []),
     client('customer', { scope: customer, view: 'customer' }),
-    client('narrow', { scope: narrow }),
+    client('narrow', { scope: narrow, rateLimit: '5/10s' }),
     client('mortal', { scope: '*' }, { notAfter: new Date(STARTED_AT + 60_000).toISOString() }),
   ];
   return JSON.stringify({ clients });
 }
 
+const ORIGIN = 'https://app.example.com';
+const EXTRAS: readonly (readonly [string, string][])[] = [
+  [],
+  [['origin', ORIGIN]],
+  [['origin', 'https://elsewhere.example.com']],
+  [['x-forwarded-for', '203.0.113.7']],
+  [['cache-control', 'no-cache']],
+  [['if-none-match', '*']],
+  [
+    ['x-request-id', 'of-a-caller'],
+    ['if-none-match', '"another", "tag"'],
+  ],
+];
+
 const token = async (subject: string, conversations: '*' | number[], startsInS: number, endsInS: number): Promise<string> =>
-  new SignJWT({ account: 1, conversations, view: 'agent' })
+  new SignJWT({ account: 1, conversations, view: 'agent', ...(subject === '' ? {} : { sub: subject }) })
     .setProtectedHeader({ alg: 'HS256' })
-    .setSubject(subject)
     .setNotBefore(STARTED_AT / 1000 + startsInS)
     .setExpirationTime(STARTED_AT / 1000 + endsInS)
     .sign(Buffer.from(SECRET));
 
 type Step =
-  | { readonly do: 'ask'; readonly who: number; readonly conversation: number; readonly page: number; readonly times: number }
+  | {
+      readonly do: 'ask';
+      readonly who: number;
+      readonly conversation: number;
+      readonly page: number;
+      readonly times: number;
+      readonly extra: number;
+    }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'edit' | 'insert' | 'remove' | 'purge'; readonly conversation: number }
   | { readonly do: 'reload'; readonly file: number }
@@ -60,13 +82,14 @@ type Step =
 const conversation = fc.integer({ min: 1, max: 3 });
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
-    weight: 8,
+    weight: 12,
     arbitrary: fc.record({
       do: fc.constant('ask' as const),
-      who: fc.nat(6),
+      who: fc.oneof(fc.nat(1), fc.nat(7)),
+      extra: fc.oneof(fc.constant(0), fc.nat(EXTRAS.length - 1)),
       conversation,
       page: fc.nat(3),
-      times: fc.integer({ min: 1, max: 3 }),
+      times: fc.integer({ min: 1, max: 5 }),
     }),
   },
   {
@@ -94,11 +117,19 @@ function forgetful(isOff: () => boolean): void {
   off(Renderer.prototype, 'kept', undefined);
 }
 
-async function startHouses(clock: TestClock, folder: string) {
+async function startHouses(clock: TestClock, folder: string, isProxied: boolean) {
   const path = join(folder, 'clients.json');
   await writeFile(path, fileOf(0));
-  const env = { CLIENT_KEYS: '', CLIENTS_FILE: path, JWT_SECRET: SECRET, TAIL_MAX_AGE: '400ms', HISTORY_MAX_AGE: '1m' };
-  return Promise.all([startHouse({ clock, env }), startHouse({ clock, env })]);
+  const env = {
+    CLIENT_KEYS: '',
+    CLIENTS_FILE: path,
+    JWT_SECRET: SECRET,
+    TAIL_MAX_AGE: '400ms',
+    HISTORY_MAX_AGE: '1m',
+    CORS_ORIGINS: ORIGIN,
+  };
+  const proxied = { ...env, TRUST_PROXY: isProxied ? '1' : 'false' };
+  return Promise.all([startHouse({ clock, env: proxied }), startHouse({ clock, env: proxied })]);
 }
 
 function rowsOf({ table }: FakeChatwoot, id: number): readonly { readonly id: number }[] {
@@ -108,7 +139,19 @@ function rowsOf({ table }: FakeChatwoot, id: number): readonly { readonly id: nu
 /** All of an answer but what no two answers share. */
 function shown({ status, headers, body }: Received): object {
   const { date: _date, 'x-request-id': _id, ...rest } = headers;
-  return { status, rest, body: body.toString() };
+  return { status, headers: Object.entries(rest), body: body.toString() };
+}
+
+/** What its log and its metrics say of answers, but for ids and times. */
+async function toldBy({ backscroll }: Awaited<ReturnType<typeof startHouse>>): Promise<object> {
+  const metrics = (await backscroll.metrics()).split('\n');
+  return {
+    lines: backscroll.logs
+      .map((line): Record<string, unknown> => JSON.parse(line))
+      .filter(({ msg }) => msg === 'answered')
+      .map(({ time: _time, reqId: _id, ms: _ms, ...rest }) => rest),
+    counts: metrics.filter((line) => /^backscroll_(requests_total|request_duration_seconds_count)/.test(line)).toSorted(),
+  };
 }
 
 /** Takes a step in one house. @returns the answers */
@@ -126,7 +169,7 @@ async function act(
       const answers: object[] = [];
       for (let time = 0; time < step.times; time++) {
         // oxlint-disable-next-line no-await-in-loop -- one after the other
-        answers.push(shown(await backscroll.send({ target, headers: [credentials[step.who]!] })));
+        answers.push(shown(await backscroll.send({ target, headers: [credentials[step.who]!, ...EXTRAS[step.extra]!] })));
         // oxlint-disable-next-line no-await-in-loop
         await backscroll.app.readThrough.idle();
       }
@@ -164,20 +207,22 @@ test('what is kept changes no answer', { timeout: 60_000 }, async () => {
   vi.spyOn(Date, 'now').mockImplementation(() => wallMs);
   onTestFinished(() => void vi.restoreAllMocks());
   forgetful(() => isOff);
+  const short = vi.spyOn(ReadThrough.prototype, 'knownHit');
   const credentials: [string, string][] = [
     ...['agent', 'customer', 'narrow', 'mortal'].map((name): [string, string] => ['api_access_token', `key-of-the-${name}`]),
     ['authorization', `Bearer ${await token('short', '*', 0, 60)}`],
     ['authorization', `Bearer ${await token('late', [2, 3], 30, 900)}`],
+    ['authorization', `Bearer ${await token('', '*', 0, 900)}`],
     ['api_access_token', 'key-of-a-stranger'],
   ];
   const folder = await mkdtemp(join(tmpdir(), 'backscroll-'));
   onTestFinished(() => rm(folder, { recursive: true }));
 
   await fc.assert(
-    fc.asyncProperty(fc.array(anyStep, { minLength: 10, maxLength: 40 }), async (steps) => {
+    fc.asyncProperty(fc.array(anyStep, { minLength: 10, maxLength: 40 }), fc.boolean(), async (steps, isProxied) => {
       clock = testClock(STARTED_AT);
       wallMs = STARTED_AT;
-      const houses = await startHouses(clock, folder);
+      const houses = await startHouses(clock, folder, isProxied);
       try {
         for (const each of steps) {
           if (each.do === 'wait') {
@@ -193,10 +238,13 @@ test('what is kept changes no answer', { timeout: 60_000 }, async () => {
           isOff = false;
           expect(kept).toEqual(anew);
         }
+        const told = await Promise.all(houses.map(toldBy));
+        expect(told[0]).toEqual(told[1]);
       } finally {
         await Promise.all(houses.map(({ backscroll, chatwoot }) => backscroll.close().then(() => chatwoot.close())));
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 30 },
   );
+  expect(short.mock.results.filter(({ value }) => value !== null).length).toBeGreaterThan(50);
 });

@@ -104,7 +104,8 @@ export async function startBackscroll({
 }: BackscrollOptions): Promise<Backscroll> {
   plantToken(chatwoot);
   const logs: string[] = [];
-  const logger = pino({ level: 'trace', base: null }, { write: (line: string) => void logs.push(line) });
+  const write = (line: string): void => void logs.push(line);
+  const logger = pino({ level: 'trace', base: null }, { write });
   const folder = clients === undefined ? undefined : await mkdtemp(join(tmpdir(), 'backscroll-clients-'));
   const path = folder === undefined ? '' : join(folder, 'clients.json');
   if (clients !== undefined) await writeFile(path, clientsFile(clients));
@@ -118,7 +119,13 @@ export async function startBackscroll({
     ...env,
   };
   const config = loadConfig(settings);
-  const app = await buildApp({ config, logger, eventLoopDelayMaxMs: 0, ...(now === undefined ? {} : { now }) }); // Test machines are late.
+  const app = await buildApp({
+    config,
+    logger,
+    answeredLines: write,
+    eventLoopDelayMaxMs: 0,
+    ...(now === undefined ? {} : { now }),
+  }); // Test machines are late.
   const url = await listen(app.http, { host, port: 0 });
   const port = Number(new URL(url).port);
 
