@@ -18,9 +18,14 @@ export function digestOfKey(key: string): KeyDigest {
   return hash('sha256', key, 'buffer');
 }
 
-/** The same as text, which is quicker to come by: in base64. */
-export function nameOfKey(key: string): string {
-  return hash('sha256', key, 'base64');
+/** The digest of a key or a token as text, in base64: quicker to come by, and to look for. Nobody can send another with the same. */
+export function nameOfSecret(secret: string): string {
+  return hash('sha256', secret, 'base64');
+}
+
+/** What `nameOfSecret` says of the key with this digest. */
+export function nameOfDigest(digest: KeyDigest): string {
+  return Buffer.from(digest).toString('base64');
 }
 
 /** @throws RangeError unless `hex` matches `HEX_DIGEST`. */

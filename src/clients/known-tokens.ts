@@ -1,9 +1,9 @@
 // The readers of tokens that were proved, so that a signature is checked once and not for each page of a walk. What changes with
 // time is judged each time: whether the token has begun and not ended, and whether its key is still good.
 
-import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Reader } from './client.ts';
+import { nameOfSecret } from './key.ts';
 
 export interface KnownToken {
   readonly reader: Reader;
@@ -26,17 +26,12 @@ export class KnownTokens {
   });
 
   find(token: string): KnownToken | undefined {
-    return this.#kept.get(nameOf(token));
+    return this.#kept.get(nameOfSecret(token));
   }
 
   keep(token: string, known: KnownToken): void {
-    this.#kept.set(nameOf(token), known);
+    this.#kept.set(nameOfSecret(token), known);
   }
-}
-
-/** As a secret of high entropy has one: nobody can send another token with the same. */
-function nameOf(token: string): string {
-  return hash('sha256', token, 'base64');
 }
 
 function namedBy({ scope }: Reader): number {

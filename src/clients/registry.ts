@@ -1,9 +1,10 @@
 // All clients at one moment. A registry never changes: a reload builds another and swaps one reference.
 
+import { timingSafeEqual } from 'node:crypto';
 import { ANONYMOUS, readerOf, type Client, type Reader } from './client.ts';
 import { parseClientsFile } from './clients-file.ts';
 import { collisions, type Claim } from './collisions.ts';
-import { nameOfKey, type KeyDigest } from './key.ts';
+import { nameOfDigest, nameOfSecret } from './key.ts';
 
 export interface ClientRegistry {
   readonly clients: readonly Client[];
@@ -37,16 +38,16 @@ export function clientRegistry(clients: readonly Client[], options: { readonly a
       const reader = readerOf(client);
       return client.keys.map(({ digest, notAfterAt = Infinity }) => {
         const name = nameOfDigest(digest);
-        return [name, { name, client, reader, notAfterAt }] as const;
+        return [name, { bytes: Buffer.from(name), client, reader, notAfterAt }] as const;
       });
     }),
   );
   const entryOf = (key: string, now: number) => {
-    const name = nameOfKey(key);
+    const name = nameOfSecret(key);
     // A wrong key costs the same whatever number of clients there is. How long the look takes may tell of a digest, never of
     // a key: nobody can write a key for a digest. What was found is compared whole, in constant time.
     const entry = entries.get(name);
-    if (entry === undefined || !isSameDigest(name, entry.name)) return null;
+    if (entry === undefined || !timingSafeEqual(Buffer.from(name), entry.bytes)) return null;
     return now >= entry.notAfterAt ? null : entry;
   };
   return Object.freeze({
@@ -55,16 +56,6 @@ export function clientRegistry(clients: readonly Client[], options: { readonly a
     find: (key: string, now: number): Client | null => entryOf(key, now)?.client ?? null,
     readerWith: (key: string, now: number): Reader | null => entryOf(key, now)?.reader ?? null,
   });
-}
-
-function nameOfDigest(digest: KeyDigest): string {
-  return Buffer.from(digest).toString('base64');
-}
-
-function isSameDigest(a: string, b: string): boolean {
-  let difference = a.length ^ b.length;
-  for (let at = 0; at < a.length; at++) difference |= a.charCodeAt(at) ^ b.charCodeAt(at);
-  return difference === 0;
 }
 
 /** Reads the clients file anew and joins it with what the environment gave. Each problem is about CLIENTS_FILE. */
