@@ -4,7 +4,7 @@
 import cors, { type FastifyCorsOptions } from '@fastify/cors';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { IncomingMessage } from 'node:http';
-import { putHeaders, type HeaderList } from './page-answer.ts';
+import { putHeaders, type HeaderList } from './header-list.ts';
 
 /** What scripts may read of an answer beside its body. */
 const EXPOSED = [

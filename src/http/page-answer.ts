@@ -1,13 +1,10 @@
 // The answer that carries a page: status, headers and body, whichever way it is sent.
 
-import type { FastifyReply } from 'fastify';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Answer } from '../cache/read-through.ts';
 import { cacheStatus } from './cache-status.ts';
+import type { HeaderList } from './header-list.ts';
 import { matchesEtag, type Rendered } from './render.ts';
-
-/** Names and values in turn, as `writeHead` takes them. */
-export type HeaderList = (string | number)[];
 
 export interface PageAnswer {
   readonly status: 200 | 304;
@@ -34,9 +31,4 @@ export function pageAnswer(asked: IncomingHttpHeaders, answer: Answer, { body, e
   if (matchesEtag(asked['if-none-match'], etag)) return { status: 304, headers, body: null };
   headers.push('content-type', 'application/json; charset=utf-8');
   return { status: 200, headers, body };
-}
-
-/** Puts them on a reply of Fastify's. */
-export function putHeaders(reply: FastifyReply, headers: HeaderList): void {
-  for (let at = 0; at < headers.length; at += 2) void reply.header(String(headers[at]), headers[at + 1]);
 }

@@ -3,7 +3,7 @@
 import type { FastifyRequest, preHandlerHookHandler } from 'fastify';
 import type { Rate } from '../clients/rate.ts';
 import { BackscrollError } from '../errors.ts';
-import { putHeaders, type HeaderList } from './page-answer.ts';
+import { putHeaders, type HeaderList } from './header-list.ts';
 import type { Counted, WindowCounters } from './window-counters.ts';
 
 export interface RateLimitOptions {
