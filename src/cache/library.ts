@@ -186,12 +186,13 @@ export class Library {
     // Reads behind answers join callers' reads, and never the other way round: they may wait for long. Nor do they wait in their line.
     const forCallers = `${conversationKey(conversation)} ${keyOf(query)}`;
     const key = priority === 'behind' && !this.#flights.canJoin(forCallers, asOf) ? `${forCallers} behind` : forCallers;
-    const joined = this.#flights.join(key, send, { asOf, signal, reader });
+    const join = () => this.#flights.join(key, send, { asOf, signal, reader });
+    const joined = join();
     if (priority === 'behind' || !joined.shared) return joined;
     // The time of one who came before may have run out just after this one joined.
     const result = joined.result.catch((error: unknown) => {
       if (!hadNoTurn(error)) throw error;
-      return this.#flights.join(key, send, { asOf, signal, reader }).result;
+      return join().result;
     });
     return { result, shared: true };
   }
@@ -305,6 +306,7 @@ export function endsKnowledge(error: unknown): boolean {
 
 const WORDS_ON_CONVERSATION: ReadonlySet<string> = new Set(['not_found', 'upstream_forbidden', 'upstream_credentials']);
 
+/** Whether a read was refused for its place in line alone. */
 function hadNoTurn(error: unknown): boolean {
   return error instanceof Refused && (error.reason === 'late' || error.reason === 'full');
 }
