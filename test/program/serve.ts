@@ -1,12 +1,11 @@
 // `serve` before a sample Chatwoot, listening.
 
-import { createServer, type AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { onTestFinished } from 'vitest';
 import { KEY, plantToken } from '../support/backscroll.ts';
 import { CANARY } from '../support/canary.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw } from '../support/fake-chatwoot/raw-request.ts';
+import { freePort } from '../support/free-port.ts';
 import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
 import { startChild, type Child, type ChildOptions } from './child.ts';
 
@@ -52,13 +51,4 @@ export async function metricOf(port: number, name: string): Promise<number> {
     .find((candidate) => candidate.startsWith(`${name} `));
   if (line === undefined) throw new Error(`there is no metric ${name}`);
   return Number(line.slice(name.length + 1));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
