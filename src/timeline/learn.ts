@@ -8,7 +8,7 @@ import type { IdRange, MessageId } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Reading, Row } from './reading.ts';
 import type { Place, Statement, Statements, Window } from './statement.ts';
-import { assert, retract } from './statement.ts';
+import { assert, retract, unsettle } from './statement.ts';
 import type { KnownRow, Timeline } from './timeline.ts';
 import { EMPTY_TIMELINE, findRow, firstOfSecond } from './timeline.ts';
 
@@ -101,8 +101,12 @@ function add(timeline: Timeline, reading: Reading, context: LearnContext): Timel
   const { rows, seams } = mergeRows(timeline, reading, goneNow);
   const gone = rememberGone(timeline, goneNow);
 
-  let { statements, publicStatements } = timeline;
-  for (const piece of pieces(range, window, askedAt, { rows, gone }, context)) {
+  // What is read now may show that what earlier readings rest on is back-dated.
+  const evidence = { rows, gone };
+  const settledAt = (at: number): MessageId => apparentFrontier(evidence, at, context.settleMs, 1);
+  let statements = unsettle(timeline.statements, settledAt);
+  let publicStatements = unsettle(timeline.publicStatements, settledAt);
+  for (const piece of pieces(range, window, askedAt, evidence, context)) {
     publicStatements = assert(publicStatements, piece, context.expiredBefore);
     if (!query.publicOnly) statements = assert(statements, piece, context.expiredBefore);
   }

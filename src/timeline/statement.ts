@@ -25,7 +25,7 @@ export interface Window {
 /**
  * How long a statement is true.
  * - `durable`: its ids were settled when it was read; only age limits it.
- * - `settling`: settled to all appearance (see frontier.ts); believed for SETTLE.
+ * - `settling`: settled to all appearance (see frontier.ts); believed for SETTLE, or until what it rests on proves back-dated.
  * - `transient`: true as of `askedAt`; believed for TAIL_MAX_AGE.
  */
 export type Standing = 'durable' | 'settling' | 'transient';
@@ -81,6 +81,20 @@ export function retract(statements: Statements, range: IdRange): Statements {
     return left;
   });
   return bounded(rest);
+}
+
+/** What only seemed to be settled is not, where `settledAt` of when it was read (ms) says so by now: there it was true as of then. */
+export function unsettle(statements: Statements, settledAt: (askedAt: number) => MessageId): Statements {
+  if (!statements.some(({ standing }) => standing === 'settling')) return statements;
+  const cut = statements.flatMap((old): Statement[] => {
+    if (old.standing !== 'settling') return [old];
+    const settled = Math.max(old.lo, Math.min(old.hi, settledAt(old.askedAt)));
+    return [
+      { ...old, hi: settled },
+      { ...old, lo: settled, standing: 'transient' },
+    ];
+  });
+  return bounded(joined(cut.filter(({ lo, hi }) => lo < hi)));
 }
 
 function combine(old: Statement, added: Statement): Statement {

@@ -255,6 +255,23 @@ describe('statements', () => {
       expect(settledAfter(reading(before(102), [shown[0]!]), reading(before(102), [], 1), page)).toBe(0);
     });
 
+    test('nor any more once that is read, as far as the ids do not look settled without it', () => {
+      const page = reading(after(101), [backDated, shown[1]!]);
+      expect(settledAfter(page, reading(before(101), []))).toBe(103);
+      expect(settledAfter(page, reading(before(101), []), reading(between(101, 102), [shown[0]!], 1))).toBe(0);
+      const old = [row(50, 50), row(51, 51)];
+      const timeline = knownBelow(20, page, reading(before(101), old), reading(between(101, 102), [shown[0]!], 1));
+      for (const statements of [timeline.statements, timeline.publicStatements]) {
+        expect(statements.map(({ lo, hi, standing, askedAt }) => [lo, hi, standing, askedAt - NOW])).toEqual([
+          [0, 20, 'durable', 0],
+          [20, 52, 'settling', 0],
+          [52, 101, 'transient', 0],
+          [101, 102, 'transient', 1],
+          [102, Infinity, 'transient', 0],
+        ]);
+      }
+    });
+
     test('nor when more is gone than is told apart', () => {
       const others = span(200, 200 + GONE_MAX).map((id) => row(id, 86_400 + id));
       const comeAndGo = [shown[0]!, ...others].flatMap((each, at) => [

@@ -163,10 +163,18 @@ const MUTANTS: readonly Mutant[] = [
   {
     rule: 'nor where what showed it up is gone',
     file: 'learn.ts',
-    from: '{ rows, gone }, context)',
-    to: '{ rows, gone: [] }, context)',
+    from: 'const evidence = { rows, gone };',
+    to: 'const evidence = { rows, gone: [] as Place[] };',
     rules: SHOWN_UP,
     seed: -856741367,
+  },
+  {
+    rule: 'what rests on a row that proves back-dated falls',
+    file: 'statement.ts',
+    from: "if (old.standing !== 'settling') return [old];",
+    to: 'if (old.lo >= 0) return [old];',
+    rules: SHOWN_UP,
+    seed: 20_004,
   },
   {
     rule: 'what seems to be settled is believed for SETTLE only',
