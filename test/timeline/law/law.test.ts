@@ -54,7 +54,7 @@ test.each<[string, Rules]>([
   'after %s, rows are missed at most until one is read that shows it',
   (_name, rules) => {
     const excuse: Excuse = (row, world) => belowOthers(row, world) || (rules === STRAY && underBackDated(row, world));
-    const tally = runLaw({ runs: 6_000, seed, rules, excuse });
+    const tally = runLaw({ runs: 12_000, seed, rules, excuse });
     expect(tally.refutations).toBeGreaterThan(1000);
     expect(tally.excused).toBeGreaterThan(5);
   },
