@@ -12,6 +12,8 @@ export interface KeptProof {
   readonly mode: HistoryMode;
   readonly proof: Proof;
   readonly provedAt: number;
+  /** The knowledge that it follows from is not what is known any more. */
+  isVoid: boolean;
 }
 
 /** Readers of one conversation ask for few pages again at once: the newest, and where a walk stands. */
@@ -23,22 +25,28 @@ const KEPT_MS = 1000;
 /** The proof, its array and its place. */
 const PROOF_BYTES = 400;
 
-/** These and one more, which is the newest. */
+/** These and one more, which is the newest. What is left out is void: nobody would tell it so later. */
 export function keepProof(kept: readonly KeptProof[], newest: KeptProof): readonly KeptProof[] {
   if (newest.proof.rows.length > ROWS_MAX) return kept;
   const others = kept.filter(({ query }) => !isSame(query, newest.query));
-  return [newest, ...others].slice(0, KEPT_MAX);
+  const all = [newest, ...others].slice(0, KEPT_MAX);
+  voidAll(kept.filter((each) => !all.includes(each)));
+  return all;
 }
 
-/** The proof for this query, as long as it is what proving would come to at `now`, and nothing is due behind it. */
-export function keptProof(kept: readonly KeptProof[], query: Query, mode: HistoryMode, now: number): Proof | null {
-  for (const each of kept) {
-    if (!isSame(each.query, query)) continue;
-    const { proof, provedAt } = each;
-    const isCurrent = each.mode === mode && now >= provedAt && now < provedAt + KEPT_MS && now <= proof.freshUntil;
-    return isCurrent ? proof : null;
-  }
-  return null;
+export function voidAll(kept: readonly KeptProof[]): void {
+  for (const each of kept) each.isVoid = true;
+}
+
+/** The one for this query, as long as it holds. */
+export function keptProof(kept: readonly KeptProof[], query: Query, mode: HistoryMode, now: number): KeptProof | null {
+  const found = kept.find((each) => isSame(each.query, query));
+  return found !== undefined && holds(found, mode, now) ? found : null;
+}
+
+/** Whether it is what proving would come to at `now`, and nothing is due behind it. */
+export function holds({ isVoid, mode: madeIn, proof, provedAt }: KeptProof, mode: HistoryMode, now: number): boolean {
+  return !isVoid && madeIn === mode && now >= provedAt && now < provedAt + KEPT_MS && now <= proof.freshUntil;
 }
 
 /** About what they hold of memory, in bytes. Their rows are counted as knowledge. */

@@ -25,6 +25,7 @@ import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { exactly, learnInto, modeOf, proveFrom } from './knowledge.ts';
 import { conversationKey, MemoryStore } from './memory-store.ts';
+import { holds, type KeptProof } from './kept-proof.ts';
 import { MissingConversations } from './missing.ts';
 import { NewestTurns } from './newest-turns.ts';
 import type { CacheObserver, ReadReason } from './observer.ts';
@@ -149,13 +150,19 @@ export class Library {
   }
 
   /** What `prove` came to just now for callers without demands, if it is kept and still the same. */
-  keptProof(conversation: ConversationId, query: Query): Proof | null {
+  keptProof(conversation: ConversationId, query: Query): KeptProof | null {
     return this.#store.keptProof(conversation, query, this.#mode, this.now);
+  }
+
+  /** Whether such a one still is the same. */
+  holds(kept: KeptProof): boolean {
+    return holds(kept, this.#mode, this.now);
   }
 
   /** Keeps what `prove` has just come to, without demands and with nothing to be read behind it. */
   keepProof(conversation: ConversationId, query: Query, proof: Proof): void {
-    if (this.now <= proof.freshUntil) this.#store.keepProof(conversation, { query, mode: this.#mode, proof, provedAt: this.now });
+    if (this.now <= proof.freshUntil)
+      this.#store.keepProof(conversation, { query, mode: this.#mode, proof, provedAt: this.now, isVoid: false });
   }
 
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */

@@ -1,11 +1,10 @@
 // Knowledge in memory, bounded in bytes; the conversation that was asked for longest ago goes first.
 
 import { LRUCache } from 'lru-cache';
-import type { Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import type { KeptProof } from './kept-proof.ts';
-import { keepProof, keptProof, keptProofBytes } from './kept-proof.ts';
+import { keepProof, keptProof, keptProofBytes, voidAll } from './kept-proof.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { knowledgeBytes, NO_KNOWLEDGE } from './knowledge.ts';
 
@@ -33,6 +32,10 @@ export class MemoryStore {
     this.#entries = new LRUCache({
       maxSize: bytesMax,
       sizeCalculation: ({ knowledge, proofs }) => ENTRY_BYTES + Math.ceil(knowledgeBytes(knowledge)) + keptProofBytes(proofs),
+      // Where other knowledge takes its place, `set` does it; where one more proof does, they still hold.
+      dispose: ({ proofs }, _key, reason) => {
+        if (reason !== 'set') voidAll(proofs);
+      },
     });
   }
 
@@ -42,7 +45,7 @@ export class MemoryStore {
   }
 
   /** What was proved before from what is known, if it still holds at `now`; also marks the conversation as asked for. */
-  keptProof(conversation: ConversationId, query: Query, mode: HistoryMode, now: number): Proof | null {
+  keptProof(conversation: ConversationId, query: Query, mode: HistoryMode, now: number): KeptProof | null {
     const entry = this.#entries.get(conversationKey(conversation));
     return entry === undefined ? null : keptProof(entry.proofs, query, mode, now);
   }
@@ -51,7 +54,10 @@ export class MemoryStore {
   keepProof(conversation: ConversationId, proof: KeptProof): void {
     const key = conversationKey(conversation);
     const entry = this.#entries.get(key);
-    if (entry !== undefined) this.#entries.set(key, { ...entry, proofs: keepProof(entry.proofs, proof) });
+    if (entry === undefined) return;
+    const proofs = keepProof(entry.proofs, proof);
+    this.#entries.set(key, { ...entry, proofs });
+    if (!this.#entries.has(key)) voidAll(proofs); // Too large with one more.
   }
 
   has(conversation: ConversationId): boolean {
@@ -59,7 +65,9 @@ export class MemoryStore {
   }
 
   set(conversation: ConversationId, knowledge: Knowledge): void {
-    this.#entries.set(conversationKey(conversation), { knowledge, proofs: NO_PROOFS });
+    const key = conversationKey(conversation);
+    voidAll(this.#entries.peek(key)?.proofs ?? NO_PROOFS);
+    this.#entries.set(key, { knowledge, proofs: NO_PROOFS });
   }
 
   delete(conversation: ConversationId): void {

@@ -10,6 +10,7 @@ import { startDeadline } from '../upstream/deadline.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from '../upstream/abortable.ts';
+import type { KeptProof } from './kept-proof.ts';
 import type { Extent, LibraryOptions, ReadOptions } from './library.ts';
 import { endsKnowledge, Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
@@ -103,7 +104,7 @@ export class ReadThrough {
     if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand, asOf);
     if (demand.bypass) return this.#readFor(conversation, query, demand, null, asOf);
     const kept = asOf === undefined ? this.#library.keptProof(conversation, query) : null;
-    const found = kept ?? this.#library.prove(conversation, query, { asOf });
+    const found = kept?.proof ?? this.#library.prove(conversation, query, { asOf });
     if (!found.proved) return this.#readFor(conversation, query, demand, found, asOf);
     this.#behind.check(conversation, query, found);
     if (kept !== null) return this.#shown(found, 'hit');
@@ -112,13 +113,17 @@ export class ReadThrough {
     return this.#shown(found, 'hit');
   }
 
-  /** The answer to one that was given just now, where it is still the same; null for any other. */
-  knownHit(conversation: ConversationId, query: Query | TimestampQuery): Answer | null {
+  /** What was answered just now, where it is still the same; null for anything else. */
+  keptProof(conversation: ConversationId, query: Query | TimestampQuery): KeptProof | null {
     if (query.mode === 'before_timestamp' || this.#library.isMissing(conversation)) return null;
-    const kept = this.#library.keptProof(conversation, query);
-    if (kept === null) return null;
-    this.#behind.check(conversation, query, kept);
-    return this.#shown(kept, 'hit');
+    return this.#library.keptProof(conversation, query);
+  }
+
+  /** The answer again; null where it has to be found anew. */
+  knownHit(conversation: ConversationId, kept: KeptProof): Answer | null {
+    if (!this.#library.holds(kept)) return null;
+    this.#behind.check(conversation, kept.query, kept.proof);
+    return this.#shown(kept.proof, 'hit');
   }
 
   async #readFor(conversation: ConversationId, query: Query, demand: Demand, gap: Gap | null, asOf: AsOf): Promise<Answer> {

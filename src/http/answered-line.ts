@@ -10,13 +10,18 @@ const INFO = 30;
 export function answeredLines(): (answered: Answered, now: number) => string {
   const isoTime = isoTimes();
   return ({ id, reader, conversation, status, outcome, durationMs }, now) => {
-    const client = reader === null ? '' : `,"client":${JSON.stringify(reader.clientName)}`;
+    const client = reader === null ? '' : `,"client":${quoted(reader.clientName)}`;
     const ids =
       conversation === null ? '' : `,"accountId":${conversation.accountId},"conversationId":${conversation.conversationId}`;
     const word = outcome === null ? 'null' : `"${outcome}"`;
     const ms = Math.round(durationMs * 10) / 10;
-    return `{"level":${INFO},"time":"${isoTime(now)}","reqId":${JSON.stringify(id)}${client}${ids},"status":${status},"outcome":${word},"ms":${ms},"msg":"answered"}\n`;
+    return `{"level":${INFO},"time":"${isoTime(now)}","reqId":${quoted(id)}${client}${ids},"status":${status},"outcome":${word},"ms":${ms},"msg":"answered"}\n`;
   };
+}
+
+/** The text as JSON. Ids and names mostly are of characters that need no escape. */
+function quoted(text: string): string {
+  return /^[\w.:~-]*$/.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 /** ISO 8601 of moments in ms. The part up to the second is the same for many. */
@@ -29,6 +34,7 @@ function isoTimes(): (now: number) => string {
       second = seconds;
       uptoSecond = new Date(seconds * 1000).toISOString().slice(0, -4);
     }
-    return `${uptoSecond}${String(now - seconds * 1000).padStart(3, '0')}Z`;
+    const ms = now - seconds * 1000;
+    return `${uptoSecond}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`;
   };
 }

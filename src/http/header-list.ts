@@ -3,9 +3,9 @@
 import type { FastifyReply } from 'fastify';
 
 /** As `writeHead` takes them. */
-export type HeaderList = (string | number)[];
+export type HeaderList = string[];
 
 /** Puts them on a reply of Fastify's. */
 export function putHeaders(reply: FastifyReply, headers: HeaderList): void {
-  for (let at = 0; at < headers.length; at += 2) void reply.header(String(headers[at]), headers[at + 1]);
+  for (let at = 0; at < headers.length; at += 2) void reply.header(headers[at]!, headers[at + 1]);
 }

@@ -14,6 +14,7 @@ import { clientKey } from './authentication.ts';
 import type { Origins } from './cors.ts';
 import type { Draining } from './draining.ts';
 import type { EventLoop } from './event-loop.ts';
+import { lastHit } from './last-hit.ts';
 import { pageAnswer } from './page-answer.ts';
 import { limitHeaders } from './rate-limit.ts';
 import type { Renderer } from './render.ts';
@@ -65,7 +66,7 @@ function answerKnownHit(
   known: TokenCheck | null,
   options: KnownHitsOptions,
 ): boolean {
-  const { draining, eventLoop, unread, targets, counters, readThrough, renderer, origins } = options;
+  const { draining, eventLoop, unread, targets, counters, origins } = options;
   const startedAt = performance.now();
   if (request.method !== 'GET' || isDemanding(request, options.trustsProxies)) return false;
   if (draining.hasBegun || eventLoop.isLate || unread.bytes > 0) return false;
@@ -80,17 +81,15 @@ function answerKnownHit(
   const client = clientKey(reader);
   const rate = reader.rateLimit ?? options.rateLimit;
   if (counters.read(client, now).count >= rate.max) return false;
-  const { query, page } = target.as[reader.view];
-  const answer = readThrough.knownHit(conversation, query);
-  if (answer === null) return false;
-  const rendered = renderer.kept(page, answer);
-  if (rendered === undefined) return false;
+  const hit = lastHit(target.as[reader.view], options.readThrough, options.renderer);
+  if (hit === null) return false;
+  const { answer, rendered } = hit;
 
   const id = requestId(request);
   const limits = limitHeaders(rate, counters.count(client, rate, now));
   const { status, headers, body } = pageAnswer(request.headers, answer, rendered, origins.vary);
-  const list = ['x-request-id', id, ...origins.headersFor(request), ...limits, ...headers];
-  if (body !== null) list.push('content-length', body.length);
+  const list = ['x-request-id', id].concat(origins.headersFor(request), limits, headers);
+  if (body !== null) list.push('content-length', String(body.length));
   const note = (): void => {
     const durationMs = performance.now() - startedAt;
     options.noteAnswered({ id, reader, conversation, status, outcome: answer.outcome, durationMs });

@@ -22,7 +22,7 @@ export function pageAnswer(asked: IncomingHttpHeaders, answer: Answer, { body, e
     'cache-control',
     'private, no-cache',
     'age',
-    Math.max(0, Math.floor(answer.ageMs / 1000)),
+    String(Math.max(0, Math.floor(answer.ageMs / 1000))),
     'cache-status',
     cacheStatus(answer),
     'vary',

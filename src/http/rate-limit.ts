@@ -30,6 +30,7 @@ export function rateLimit({ rateOf, countedAs, counters }: RateLimitOptions): pr
 
 /** What the answer to a request that was counted says of the limit. */
 export function limitHeaders({ max }: Rate, { count, leftMs }: Counted): HeaderList {
-  const left = Math.max(0, max - count);
-  return ['x-ratelimit-limit', max, 'x-ratelimit-remaining', left, 'x-ratelimit-reset', Math.ceil(leftMs / 1000)];
+  const left = String(Math.max(0, max - count));
+  const resetS = String(Math.ceil(leftMs / 1000));
+  return ['x-ratelimit-limit', String(max), 'x-ratelimit-remaining', left, 'x-ratelimit-reset', resetS];
 }

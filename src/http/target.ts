@@ -5,6 +5,7 @@ import type { View } from '../clients/client.ts';
 import { queryOfView } from '../clients/view.ts';
 import { queryKey, type Query } from '../timeline/query.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
+import type { Found } from './last-hit.ts';
 import { matchMessagesPath, parseIds } from './messages-path.ts';
 import { parseQuery } from './parse-query.ts';
 import { withKey, type PageName } from './render.ts';
@@ -13,6 +14,8 @@ import { withKey, type PageName } from './render.ts';
 export interface Asked {
   readonly query: Query | TimestampQuery;
   readonly page: PageName;
+  /** What was found for the last who asked so. It is kept elsewhere, as long as it may be; not here. */
+  last?: WeakRef<Found>;
 }
 
 export interface Target {

@@ -1,7 +1,7 @@
 // When a kept proof holds, and how many are kept.
 
 import { expect, test } from 'vitest';
-import { keepProof, keptProof, keptProofBytes, type KeptProof } from '../../src/cache/kept-proof.ts';
+import { holds, keepProof, keptProof, keptProofBytes, type KeptProof } from '../../src/cache/kept-proof.ts';
 import { MemoryStore } from '../../src/cache/memory-store.ts';
 import { NO_KNOWLEDGE } from '../../src/cache/knowledge.ts';
 import type { Proof } from '../../src/timeline/prove.ts';
@@ -22,12 +22,13 @@ const kept = (query: Query, rows = 20, freshUntil = Infinity): KeptProof => ({
   mode: 'proved',
   proof: proofOf(rows, freshUntil),
   provedAt: 1000,
+  isVoid: false,
 });
 
 test('it holds for its query alone, in its mode alone, while it is fresh, for a second', () => {
   const proofs = keepProof([], kept(before(7), 20, 1500));
-  expect(keptProof(proofs, before(7), 'proved', 1000)).toBe(proofs[0]!.proof);
-  expect(keptProof(proofs, before(7), 'proved', 1500)).toBe(proofs[0]!.proof);
+  expect(keptProof(proofs, before(7), 'proved', 1000)).toBe(proofs[0]);
+  expect(keptProof(proofs, before(7), 'proved', 1500)).toBe(proofs[0]);
   expect(keptProof(proofs, before(7), 'proved', 1501)).toBeNull(); // Not fresh any more.
   expect(keptProof(proofs, before(7), 'exact', 1000)).toBeNull(); // Proofs have been given up.
   expect(keptProof(proofs, before(7), 'proved', 999)).toBeNull();
@@ -35,10 +36,45 @@ test('it holds for its query alone, in its mode alone, while it is fresh, for a 
     expect(keptProof(proofs, other, 'proved', 1000)).toBeNull();
   }
   const fresh = keepProof([], kept(before(7)));
-  expect([keptProof(fresh, before(7), 'proved', 1999), keptProof(fresh, before(7), 'proved', 2000)]).toEqual([
-    fresh[0]!.proof,
-    null,
-  ]);
+  expect([keptProof(fresh, before(7), 'proved', 1999), keptProof(fresh, before(7), 'proved', 2000)]).toEqual([fresh[0], null]);
+});
+
+test('whoever still holds one is told when it is void, however it came to be', () => {
+  const conversation = { accountId: 1, conversationId: 1 };
+  const ends: readonly ((store: MemoryStore) => void)[] = [
+    (store) => store.set(conversation, { ...NO_KNOWLEDGE }),
+    (store) => store.delete(conversation),
+    (store) => store.deleteWhere(() => true),
+    // Others are asked for more.
+    (store) => {
+      for (let id = 2; id < 1000; id++) store.set({ accountId: 1, conversationId: id }, NO_KNOWLEDGE);
+    },
+    // Others of the same conversation.
+    (store) => {
+      for (let id = 10; id < 14; id++) store.keepProof(conversation, kept(before(id)));
+    },
+    (store) => store.keepProof(conversation, kept(before(7))),
+  ];
+  for (const end of ends) {
+    const store = new MemoryStore(100_000);
+    store.set(conversation, NO_KNOWLEDGE);
+    const proof = kept(before(7));
+    store.keepProof(conversation, proof);
+    store.keepProof(conversation, kept(before(8)));
+    expect(holds(proof, 'proved', 1000)).toBe(true);
+    end(store);
+    expect(holds(proof, 'proved', 1000)).toBe(false);
+  }
+});
+
+test('one that makes its conversation too large to be kept is void with it', () => {
+  const conversation = { accountId: 1, conversationId: 1 };
+  const store = new MemoryStore(2000); // What knowledge of nothing takes is 1300 or so.
+  store.set(conversation, NO_KNOWLEDGE);
+  expect(store.conversations).toBe(1);
+  const proof = kept(before(7), 100);
+  store.keepProof(conversation, proof);
+  expect([store.conversations, holds(proof, 'proved', 1000)]).toEqual([0, false]);
 });
 
 test('four of a conversation are kept, each query once, and none of a long page', () => {
