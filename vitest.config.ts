@@ -27,7 +27,7 @@ export default defineConfig({
     sequence: { sequencer: LongFirst },
     pool: 'forks',
     // The longest files wait more than they work.
-    maxWorkers: availableParallelism() + 1,
+    maxWorkers: availableParallelism() + 2,
     // Loading Fastify and its like once for each of the files takes longer than many of them run. A file leaves things as it found them.
     isolate: false,
   },

@@ -487,6 +487,7 @@ describe('files and variables as people write them', () => {
     );
     expect(config.chatwootAccountTokens).toEqual(new Map([[1, 'a']]));
     expect(config.jwtSecrets).toEqual([SECRET, `${SECRET}2`]);
+    expect(loadConfig({ ...base, JWT_SECRET: `"${SECRET}","${SECRET}2"` }, noFiles).jwtSecrets).toEqual([SECRET, `${SECRET}2`]);
   });
 
   test.each<[string, string, string]>([

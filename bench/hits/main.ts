@@ -1,6 +1,6 @@
 // What a hit costs: CPU time per request of the built program, against bare servers, the usual stack, and other caches.
 //
-//   npm run bench:hits -- [--rounds N] [--seconds S] [--connections C] [--only TRAFFIC]
+//   npm run bench:hits -- [--rounds N] [--seconds S] [--warm-up S] [--connections C] [--only TRAFFIC]
 //
 // Each server is a process on one core, the load generator has the other. Servers are loaded in turn, never two at once.
 
@@ -20,6 +20,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '3' },
+    'warm-up': { type: 'string', default: '1' },
     connections: { type: 'string', default: '32' },
     only: { type: 'string', default: '' },
   },
@@ -28,6 +29,9 @@ const [rounds, seconds, connections] = [Number(values.rounds), Number(values.sec
 if (![rounds, seconds, connections].every((number) => Number.isInteger(number) && number > 0)) {
   throw new Error('--rounds, --seconds and --connections must be whole numbers above 0');
 }
+
+const warmUp = Number(values['warm-up']);
+if (!Number.isInteger(warmUp) || warmUp < 0) throw new Error('--warm-up must be a whole number');
 
 const TOKEN = 'bench-chatwoot-token';
 const PAGE_BYTES = 18_000;
@@ -150,7 +154,7 @@ console.log(
   `Hits: ${answer.body.length} bytes a page, ${connections} connections, ${rounds} rounds of ${seconds} s each, ${LOADER}, Node ${process.version}`,
 );
 // oxlint-disable no-await-in-loop -- one at a time is what this is about
-for (const row of rows) await measure({ ...row, cpu: [], perSecond: [] }, 1);
+if (warmUp > 0) for (const row of rows) await measure({ ...row, cpu: [], perSecond: [] }, warmUp);
 for (let round = 0; round < rounds; round++) {
   for (const row of round % 2 === 0 ? rows : rows.toReversed()) await measure(row, seconds);
 }

@@ -50,6 +50,18 @@ test('requests on one connection, none of whose answers is taken: they hold litt
   await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
 });
 
+test('answers that wait behind others on a connection are no more counted when it is lost', async () => {
+  const { backscroll } = await startLarge({ UNREAD_MEMORY: '80mb' });
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  const caller = reluctantCaller(backscroll.port, KEYS.hostile);
+  caller.ask(...Array.from({ length: 5 }, () => PAGE));
+  // The body is there once; what each answer takes beside it tells that all five wait.
+  const body = Buffer.byteLength((await as(KEYS.honest, backscroll, PAGE)).body);
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBeGreaterThan(body + 5 * 1024));
+  caller.socket.destroy();
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+});
+
 test('many who wait for one large read all get their answer', async () => {
   // A client may leave one of them unread.
   const { backscroll, chatwoot } = await startLarge({ UNREAD_MEMORY: '80mb' });

@@ -32,7 +32,7 @@ const ONE_SHOTS: Readonly<Record<string, string>> = {
   'test:faults': '--passWithNoTests none',
   'test:law': '--runs 100',
   'test:differential': '--minutes 0.03 --rate 30 --seed 3',
-  'bench:hits': '--rounds 1 --seconds 1 --connections 2 --only info',
+  'bench:hits': '--rounds 1 --seconds 1 --warm-up 0 --connections 2 --only info',
   'bench:prove': '',
   'bench:walks': '',
   'bench:trace': '--hours 0.02',
