@@ -257,7 +257,7 @@ const SETTINGS = {
   upstreamBodyMaxBytes: {
     name: 'UPSTREAM_BODY_MAX',
     default: '32mb',
-    meaning: 'Size that one answer of Chatwoot may have',
+    meaning: 'Size that one answer of Chatwoot may have, as it comes and, where it comes in gzip, decoded',
     parse: size('64kb', '256mb'),
   },
   shutdownTimeoutMs: {

@@ -42,7 +42,7 @@ export interface UpstreamEvent {
   readonly purpose: 'read' | 'check';
   readonly status: UpstreamStatus;
   readonly durationMs: number;
-  /** Of the body, 0 where it did not arrive whole. */
+  /** Of the body without its coding, 0 where it did not arrive whole. */
   readonly bytes: number;
 }
 
@@ -102,7 +102,6 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
       // With hyphens: nginx drops names with underscores (contract 2.1).
       'Api-Access-Token': token,
       Accept: 'application/json',
-      'Accept-Encoding': 'identity',
       'Cache-Control': 'no-cache',
       'User-Agent': `backscroll/${options.version}`,
       'X-Request-Id': id,
@@ -238,8 +237,6 @@ function acceptPage(answer: ExchangeAnswer, context: FailureContext): Buffer {
   if (answer.status !== 200) throw mapFailure(answer, context);
   if (!/^application\/json\s*(?:;|$)/i.test(answer.header('content-type') ?? ''))
     throw invalidAnswer(`it is not JSON${whatAnswered(answer, context.token)}`);
-  if (!/^(?:identity)?$/i.test(answer.header('content-encoding') ?? ''))
-    throw invalidAnswer('it is compressed though that was refused');
   return answer.body;
 }
 

@@ -4,9 +4,10 @@ import type { Dispatcher } from 'undici';
 import { BackscrollError } from '../errors.ts';
 import { Carriage } from './connections.ts';
 import { startDeadline } from './deadline.ts';
-import { ConnectionSilent, invalidAnswer, mapBrokenExchange, type Phase } from './map-broken-exchange.ts';
+import { ConnectionSilent, mapBrokenExchange, type Phase } from './map-broken-exchange.ts';
+import { ACCEPTED_CODING, type Received, wholeBody } from './whole-body.ts';
 
-/** What is sent. There is no place in it for anything of a caller's request. */
+/** What is sent, beside the coding that is taken. There is no place in it for anything of a caller's request. */
 export interface ExchangeRequest {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -22,7 +23,7 @@ export interface ExchangeRequest {
 export interface ExchangeAnswer {
   readonly status: number;
   readonly header: (name: string) => string | undefined;
-  /** Whole where the status is 200. Of other answers empty when larger than 64 kB. */
+  /** Whole and without its coding where the status is 200. Of other answers empty when larger than 64 kB, or not to be decoded. */
   readonly body: Buffer;
   /** Ends the connection that it came over, and with it whatever was sent over that since: it is not to be trusted. */
   readonly closeConnection: () => void;
@@ -46,7 +47,7 @@ export async function exchange(connections: Dispatcher, request: ExchangeRequest
 }
 
 async function receive(connections: Dispatcher, request: ExchangeRequest, signal: AbortSignal): Promise<ExchangeAnswer> {
-  const { target, headers, silenceMs = null, onHead } = request;
+  const { target, silenceMs = null, onHead } = request;
   let phase: Phase = 'head';
   let timer: NodeJS.Timeout | undefined;
   let takenAt = performance.now();
@@ -62,6 +63,7 @@ async function receive(connections: Dispatcher, request: ExchangeRequest, signal
     if (isReused && silenceMs !== null) timer = setTimeout(() => setImmediate(giveUpIfSilent), silenceMs);
   });
   try {
+    const headers = { ...request.headers, 'Accept-Encoding': ACCEPTED_CODING };
     const answer = await connections.request({ method: 'GET', path: target, headers, signal, opaque: carriage });
     phase = 'body';
     clearTimeout(timer);
@@ -73,13 +75,8 @@ async function receive(connections: Dispatcher, request: ExchangeRequest, signal
     };
     const closeConnection = (): void => carriage.close();
     const status = answer.statusCode;
-    const length = Number(header('content-length') ?? 0);
-    if (status !== 200) {
-      const body = (await readBody(answer.body, length, ERROR_BODY_MAX_BYTES)) ?? Buffer.alloc(0);
-      return { status, header, body, closeConnection };
-    }
-    const body = await readBody(answer.body, length, request.bodyMaxBytes);
-    if (body === undefined) throw invalidAnswer('it is larger than this server takes');
+    const body =
+      status === 200 ? await wholeBody(answer, { maxBytes: request.bodyMaxBytes, signal }) : await wordsOf(answer, signal);
     return { status, header, body, closeConnection };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
@@ -91,24 +88,12 @@ async function receive(connections: Dispatcher, request: ExchangeRequest, signal
   }
 }
 
-/** The whole body; `undefined` as soon as it is known to be larger than `maxBytes`, and its connection is closed. */
-async function readBody(
-  body: Dispatcher.ResponseData['body'],
-  announcedBytes: number,
-  maxBytes: number,
-): Promise<Buffer | undefined> {
-  if (announcedBytes > maxBytes) {
-    // Destroying it raises an error on it that nobody else waits for.
-    body.on('error', () => {}).destroy();
-    return undefined;
+/** What an answer says that is an error; where it cannot be read, its status says enough. */
+async function wordsOf(answer: Received, signal: AbortSignal): Promise<Buffer> {
+  try {
+    return await wholeBody(answer, { maxBytes: ERROR_BODY_MAX_BYTES, signal });
+  } catch (error) {
+    if (error instanceof BackscrollError && !signal.aborted) return Buffer.alloc(0);
+    throw error;
   }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  // Leaving the loop early destroys the body.
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > maxBytes) return undefined;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, bytes);
 }

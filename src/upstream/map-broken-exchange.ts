@@ -44,11 +44,13 @@ export function mapBrokenExchange(error: unknown, phase: Phase): BackscrollError
       return new BackscrollError('draining', 'This server is shutting down; try again', { retryAfter: 1 });
     case 'UND_ERR_INVALID_ARG':
     case 'UND_ERR_NOT_SUPPORTED':
+    case 'Z_MEM_ERROR':
       return undefined;
     case 'UND_ERR_HEADERS_OVERFLOW':
       return invalidAnswer('its headers are too large');
     default:
-      // However the other side ended: in good order (UND_ERR_SOCKET, and a length that is not the announced one) or by a reset.
+      // However the other side ended: in good order (UND_ERR_SOCKET, and a length that is not the announced one) or by a reset. Or
+      // what is compressed has no end (Z_BUF_ERROR): what compressed it was cut itself.
       return cut(code, phase);
   }
 }
@@ -84,8 +86,8 @@ function whyUnreachable(code: string): string {
   }
 }
 
-/** The code of a system, TLS or undici error: a fixed word in capitals, never text that holds data. */
-function codeOf(error: unknown): string | undefined {
+/** The code of a system, TLS, zlib or undici error: a fixed word in capitals, never text that holds data. */
+export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   return /^[A-Z][A-Z0-9_]+$/.test(error.code) ? error.code : undefined;
 }

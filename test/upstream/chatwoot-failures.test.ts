@@ -79,7 +79,7 @@ describe('answers that are errors', () => {
     ['HTML', 200, PAGE, html, 'upstream_invalid', /not JSON/],
     ['no content type', 200, PAGE, {}, 'upstream_invalid', /not JSON/],
     ['another JSON type', 200, PAGE, { 'content-type': 'application/jsonl' }, 'upstream_invalid', /not JSON/],
-    ['a compressed body', 200, PAGE, { ...JSON_TYPE, 'content-encoding': 'gzip' }, 'upstream_invalid', /compressed/],
+    ['a body that is no gzip', 200, PAGE, { ...JSON_TYPE, 'content-encoding': 'gzip' }, 'upstream_invalid', /not the gzip/],
     ['a body that is no page', 200, `{"secret":"${BODY_SECRET}"}`, JSON_TYPE, 'upstream_invalid', /page of messages/],
     ['half a page', 200, PAGE.slice(0, -9), JSON_TYPE, 'upstream_invalid', /page of messages/],
   ];

@@ -56,7 +56,7 @@ describe('reading', () => {
       connection: 'keep-alive',
       'api-access-token': TOKEN,
       accept: 'application/json',
-      'accept-encoding': 'identity',
+      'accept-encoding': 'gzip',
       'cache-control': 'no-cache',
       'x-request-id': expect.stringMatching(/^backscroll-[\da-f-]{36}$/),
       'user-agent': 'backscroll/9.9.9',

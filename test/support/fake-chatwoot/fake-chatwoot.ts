@@ -8,6 +8,8 @@ import type { Duplex } from 'node:stream';
 
 import type { Answer } from './answer.ts';
 import { pumaAnswer } from './answer.ts';
+import type { Compression } from './compression.ts';
+import { compressed } from './compression.ts';
 import { Directory } from './directory.ts';
 import type { Installation } from './endpoint.ts';
 import { answerTo } from './endpoint.ts';
@@ -49,6 +51,8 @@ export class FakeChatwoot {
   /** Conversations ("account/display id") that are too much for the database. */
   readonly tooSlow = new Set<string>();
   fault: FaultHook | undefined;
+  /** Whether a web server before it compresses what it answers. */
+  compression: Compression = 'off';
   readonly #now: () => number;
   #installation: Installation;
   readonly #server: Server;
@@ -146,7 +150,7 @@ export class FakeChatwoot {
     if (response.destroyed) return;
     response.sendDate = false;
     response.removeHeader('connection');
-    const wire = frame(answer, request, (performance.now() - startedAt) / 1000);
+    const wire = compressed(frame(answer, request, (performance.now() - startedAt) / 1000), request, this.compression);
     if (fault === undefined || fault.kind === 'delay-gate') {
       response.writeHead(wire.status, [...wire.headers]);
       response.end(wire.body);
