@@ -1,20 +1,25 @@
 // Upstream calls of whole walks through one conversation. Ends with 1 where one takes more than it may.
 //
-//   npm run bench:walks [-- --pause ms] [--reads]
+//   npm run bench:walks [-- --pause ms] [--tail ms] [--reads]
 
 import { parseArgs } from 'node:util';
 import { printTable } from './table.ts';
 import { LATENCY_MS, OTHERS_BETWEEN, ROW_LATENCY_MS, walkAll } from './walks/house.ts';
 
 const { values } = parseArgs({
-  options: { pause: { type: 'string', default: '200' }, reads: { type: 'boolean', default: false } },
+  options: {
+    pause: { type: 'string', default: '200' },
+    tail: { type: 'string', default: '0' },
+    reads: { type: 'boolean', default: false },
+  },
 });
 const pauseMs = Number(values.pause);
+const tailMaxAgeMs = Number(values.tail);
 const DAY_MS = 86_400_000;
 
-const walked = await walkAll(pauseMs);
+const walked = await walkAll(pauseMs, tailMaxAgeMs);
 console.log(
-  `Walks: ${OTHERS_BETWEEN} ids of other conversations between two rows, ${pauseMs} ms between two requests, Chatwoot takes ${LATENCY_MS} ms + ${ROW_LATENCY_MS} ms a row`,
+  `Walks: ${OTHERS_BETWEEN} ids of other conversations between two rows, ${pauseMs} ms between two requests, TAIL_MAX_AGE ${tailMaxAgeMs} ms, Chatwoot takes ${LATENCY_MS} ms + ${ROW_LATENCY_MS} ms a row`,
 );
 printTable(
   'Upstream calls of whole walks, what is read behind included',

@@ -169,7 +169,7 @@ const SETTINGS = {
   },
   tailMaxAgeMs: {
     name: 'TAIL_MAX_AGE',
-    default: '1s',
+    default: '0s',
     meaning: 'Age that the newest messages may reach',
     parse: duration('0s', '1m'),
   },

@@ -120,7 +120,7 @@ describe('settings', () => {
       ipv6PrefixBits: 64,
       rateLimit: { max: 3000, windowMs: 60_000 },
       cacheMemoryBytes: 256 * 1024 * 1024,
-      tailMaxAgeMs: 1_000,
+      tailMaxAgeMs: 0,
       metaMaxAgeMs: 10_000,
       historyMaxAgeMs: 900_000,
       staleIfErrorMs: 3_600_000,

@@ -1,6 +1,6 @@
 // The reference trace: what each cache reads upstream, and what it gets wrong, for the same reads.
 //
-//   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--people N]
+//   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--people N] [--tail ms]
 
 import { parseArgs } from 'node:util';
 import type { Query } from '../../src/timeline/query.ts';
@@ -29,11 +29,13 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     hours: { type: 'string', default: '3' },
     people: { type: 'string', default: String(READERS.people) },
+    tail: { type: 'string', default: '0' },
   },
 });
 const seed = Number(values.seed);
 const hours = Number(values.hours);
 const people = Number(values.people);
+FRESHNESS.tailMaxAgeMs = Number(values.tail);
 const startedAt = performance.now();
 
 const START = Date.UTC(2026, 0, 15, 9);

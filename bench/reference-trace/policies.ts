@@ -13,9 +13,9 @@ import { asking, CountingUpstream } from './upstream.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import { ACCOUNT, type World } from './world.ts';
 
-/** The defaults of the program (src/config.ts). */
-export const FRESHNESS: Freshness = {
-  tailMaxAgeMs: 1_000,
+/** The defaults of the program (src/config.ts), unless the command line has another tail. */
+export const FRESHNESS: { -readonly [Part in keyof Freshness]: Freshness[Part] } = {
+  tailMaxAgeMs: 0,
   metaMaxAgeMs: 10_000,
   historyMaxAgeMs: 15 * 60_000,
   staleIfErrorMs: 60 * 60_000,

@@ -33,6 +33,7 @@ export interface Setting {
   readonly publicOnly: boolean;
   /** Between two requests, ms. */
   readonly pauseMs: number;
+  readonly tailMaxAgeMs: number;
 }
 
 /** One walk and what it cost. */
@@ -96,7 +97,7 @@ class House {
     this.engine = new ReadThrough({
       upstream,
       now: () => time.now,
-      freshness: FRESHNESS,
+      freshness: { ...FRESHNESS, tailMaxAgeMs: setting.tailMaxAgeMs },
       memoryBytesMax: MEMORY_BYTES,
       mode: 'proved',
       observer,
@@ -214,9 +215,11 @@ async function inHouse(setting: Setting, run: (house: House) => Promise<Walked>)
 }
 
 /** Walks cold, then walks again after new messages; for both views, on a process that just started and on one that runs. */
-export async function walkAll(pauseMs: number): Promise<readonly Walked[]> {
+export async function walkAll(pauseMs: number, tailMaxAgeMs: number): Promise<readonly Walked[]> {
   const all: Walked[] = [];
-  const both = [false, true].flatMap((publicOnly) => [false, true].map((running) => ({ publicOnly, running, pauseMs })));
+  const both = [false, true].flatMap((publicOnly) =>
+    [false, true].map((running) => ({ publicOnly, running, pauseMs, tailMaxAgeMs })),
+  );
   for (const how of both) {
     for (const idleMs of [3 * DAY, 10 * SECOND]) {
       const long: Setting = { ...how, rows: 1000, idleMs };

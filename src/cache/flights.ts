@@ -41,6 +41,12 @@ export class Flights<T> {
     return current !== undefined && mayJoin(current, asOf);
   }
 
+  /** The end of the read under this key, where it was sent before `asOf`; undefined without such a one. Never rejects. */
+  endOfEarlier(key: string, asOf: number): Promise<void> | undefined {
+    const current = this.#current.get(key);
+    return current === undefined || mayJoin(current, asOf) ? undefined : settled(current.promise);
+  }
+
   /**
    * Joins the read under this key or sends it. `shared` is true for all but the caller that caused it.
    * @param asOf join only reads sent at or after this moment (ms).

@@ -10,10 +10,19 @@ export interface KeptProof {
   readonly query: Query;
   /** The mode of the installation in which it was made. */
   readonly mode: HistoryMode;
+  /** The age that the tail might have. */
+  readonly tailMaxAgeMs: number;
   readonly proof: Proof;
   readonly provedAt: number;
   /** The knowledge that it follows from is not what is known any more. */
   isVoid: boolean;
+}
+
+/** Under which one is wanted. */
+export interface Circumstances {
+  readonly mode: HistoryMode;
+  readonly tailMaxAgeMs: number;
+  readonly now: number;
 }
 
 /** Readers of one conversation ask for few pages again at once: the newest, and where a walk stands. */
@@ -28,7 +37,7 @@ const PROOF_BYTES = 400;
 /** These and one more, which is the newest. What is left out is void: nobody would tell it so later. */
 export function keepProof(kept: readonly KeptProof[], newest: KeptProof): readonly KeptProof[] {
   if (newest.proof.rows.length > ROWS_MAX) return kept;
-  const others = kept.filter(({ query }) => !isSame(query, newest.query));
+  const others = kept.filter((each) => !isFor(each, newest));
   const all = [newest, ...others].slice(0, KEPT_MAX);
   voidAll(kept.filter((each) => !all.includes(each)));
   return all;
@@ -39,14 +48,25 @@ export function voidAll(kept: readonly KeptProof[]): void {
 }
 
 /** The one for this query, as long as it holds. */
-export function keptProof(kept: readonly KeptProof[], query: Query, mode: HistoryMode, now: number): KeptProof | null {
-  const found = kept.find((each) => isSame(each.query, query));
-  return found !== undefined && holds(found, mode, now) ? found : null;
+export function keptProof(kept: readonly KeptProof[], query: Query, wanted: Circumstances): KeptProof | null {
+  const found = kept.find((each) => isSame(each.query, query) && isOfTail(each, wanted.tailMaxAgeMs));
+  return found !== undefined && holds(found, wanted) ? found : null;
 }
 
-/** Whether it is what proving would come to at `now`, and nothing is due behind it. */
-export function holds({ isVoid, mode: madeIn, proof, provedAt }: KeptProof, mode: HistoryMode, now: number): boolean {
-  return !isVoid && madeIn === mode && now >= provedAt && now < provedAt + KEPT_MS && now <= proof.freshUntil;
+/** Whether it is what proving would come to now, and nothing is due behind it. */
+export function holds(kept: KeptProof, { mode, tailMaxAgeMs, now }: Circumstances): boolean {
+  const { isVoid, proof, provedAt } = kept;
+  if (isVoid || kept.mode !== mode || !isOfTail(kept, tailMaxAgeMs)) return false;
+  return now >= provedAt && now < provedAt + KEPT_MS && now <= proof.freshUntil;
+}
+
+function isFor(kept: KeptProof, { query, tailMaxAgeMs }: KeptProof): boolean {
+  return isSame(kept.query, query) && isOfTail(kept, tailMaxAgeMs);
+}
+
+/** Whether it is the same for those for whom the tail may have this age. */
+function isOfTail(kept: KeptProof, tailMaxAgeMs: number): boolean {
+  return !kept.proof.usesTail || kept.tailMaxAgeMs === tailMaxAgeMs;
 }
 
 /** About what they hold of memory, in bytes. Their rows are counted as knowledge. */

@@ -25,7 +25,7 @@ import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { exactly, learnInto, modeOf, proveFrom } from './knowledge.ts';
 import { conversationKey, MemoryStore } from './memory-store.ts';
-import { holds, type KeptProof } from './kept-proof.ts';
+import { holds, type Circumstances, type KeptProof } from './kept-proof.ts';
 import { MissingConversations } from './missing.ts';
 import { NewestTurns } from './newest-turns.ts';
 import type { CacheObserver, ReadReason } from './observer.ts';
@@ -59,8 +59,26 @@ export interface ReadOptions {
   readonly onTurn?: ((exchange: Promise<unknown>) => void) | undefined;
   /** Join only a read sent at or after this moment, ms. Default: one that is young enough to be shown. */
   readonly asOf?: number | undefined;
+  /** Of the caller who wants it. */
+  readonly tail?: TailDemand | undefined;
   /** Aborts when the one who wants it has gone. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What a caller demands of the newest rows. */
+export interface TailDemand {
+  /** When it asked, ms. */
+  readonly cameAt: number;
+  /** How old they may have been then, ms. Default: TAIL_MAX_AGE. */
+  readonly maxAgeMs?: number | undefined;
+}
+
+export interface ProveDemand {
+  readonly tail?: TailDemand;
+  /** The newest page as of this moment, ms. */
+  readonly asOf?: number | undefined;
+  /** Upstream fails. */
+  readonly stale?: boolean;
 }
 
 /** Which conversations: all, those of an account, or one. */
@@ -142,27 +160,38 @@ export class Library {
     return this.#missing.has(conversation, this.now);
   }
 
-  prove(conversation: ConversationId, query: Query, demand: { asOf?: number | undefined; stale?: boolean } = {}): Proof | Gap {
-    const { freshness } = this.#options;
-    const { asOf, stale = false } = demand;
-    const context = { now: this.now, freshness, stale, ...(asOf === undefined ? {} : { asOf }) };
+  prove(conversation: ConversationId, query: Query, demand: ProveDemand = {}): Proof | Gap {
+    const { tail, asOf, stale = false } = demand;
+    const { now } = this;
+    const context = {
+      now,
+      freshness: this.#freshnessFor(tail),
+      cameAt: tail?.cameAt ?? now,
+      stale,
+      ...(asOf === undefined ? {} : { asOf }),
+    };
     return proveFrom(this.#store.get(conversation), this.#mode, query, context);
   }
 
-  /** What `prove` came to just now for callers without demands, if it is kept and still the same. */
-  keptProof(conversation: ConversationId, query: Query): KeptProof | null {
-    return this.#store.keptProof(conversation, query, this.#mode, this.now);
+  /** What `prove` came to just now for callers with no other demand than this age of the tail, if it is kept and still the same. */
+  keptProof(conversation: ConversationId, query: Query, tailMaxAgeMs?: number): KeptProof | null {
+    return this.#store.keptProof(conversation, query, this.#circumstances(tailMaxAgeMs));
   }
 
   /** Whether such a one still is the same. */
-  holds(kept: KeptProof): boolean {
-    return holds(kept, this.#mode, this.now);
+  holds(kept: KeptProof, tailMaxAgeMs?: number): boolean {
+    return holds(kept, this.#circumstances(tailMaxAgeMs));
   }
 
-  /** Keeps what `prove` has just come to, without demands and with nothing to be read behind it. */
-  keepProof(conversation: ConversationId, query: Query, proof: Proof): void {
-    if (this.now <= proof.freshUntil)
-      this.#store.keepProof(conversation, { query, mode: this.#mode, proof, provedAt: this.now, isVoid: false });
+  /** Keeps what `prove` has just come to, for no other demand and with nothing to be read behind it. */
+  keepProof(conversation: ConversationId, query: Query, proof: Proof, tailMax?: number): void {
+    const { now, mode, tailMaxAgeMs } = this.#circumstances(tailMax);
+    if (now > proof.freshUntil) return;
+    this.#store.keepProof(conversation, { query, mode, tailMaxAgeMs, proof, provedAt: now, isVoid: false });
+  }
+
+  #circumstances(tailMaxAgeMs = this.#options.freshness.tailMaxAgeMs): Circumstances {
+    return { mode: this.#mode, tailMaxAgeMs, now: this.now };
   }
 
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
@@ -171,7 +200,7 @@ export class Library {
     query: Query | TimestampQuery,
     options: ReadOptions,
   ): { result: Promise<Landed>; shared: boolean } {
-    const { reason, priority, reader, onTurn, asOf = this.#oldestOfUse(conversation, query), signal } = options;
+    const { reason, priority, reader, onTurn, tail, asOf = this.#oldestOfUse(conversation, query, tail), signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason);
       try {
@@ -204,12 +233,24 @@ export class Library {
     return { result, shared: true };
   }
 
+  /** The end of a read of the same page that was sent too early to be shown as it comes; undefined without one. Never rejects. */
+  endOfEarlierRead(conversation: ConversationId, query: Query, { tail, asOf }: ProveDemand): Promise<void> | undefined {
+    const key = `${conversationKey(conversation)} ${keyOf(query)}`;
+    return this.#flights.endOfEarlier(key, asOf ?? this.#oldestOfUse(conversation, query, tail));
+  }
+
   /** When a read must have been sent, ms, so that a page with this query may still be shown: time under way counts (RFC 9111 4.2.3). */
-  #oldestOfUse(conversation: ConversationId, query: Query | TimestampQuery): number {
-    const { freshness } = this.#options;
+  #oldestOfUse(conversation: ConversationId, query: Query | TimestampQuery, tail: TailDemand | undefined): number {
+    const freshness = this.#freshnessFor(tail);
     const top = settledTop(this.#store.get(conversation).timeline, query.publicOnly);
     const isSettled = query.mode !== 'before_timestamp' && idRange(query).hi <= top;
-    return this.now - (isSettled ? metaLifetime(freshness, false) : tailLifetime(freshness)).usableMs;
+    if (isSettled) return this.now - metaLifetime(freshness, false).usableMs;
+    return (tail?.cameAt ?? this.now) - tailLifetime(freshness).usableMs;
+  }
+
+  #freshnessFor(tail: TailDemand | undefined): Freshness {
+    const { freshness } = this.#options;
+    return tail?.maxAgeMs === undefined ? freshness : { ...freshness, tailMaxAgeMs: tail.maxAgeMs };
   }
 
   /** The next read that seals history for readers like the one who asked `query`, or null when none is due. */

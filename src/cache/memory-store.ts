@@ -3,9 +3,9 @@
 import { LRUCache } from 'lru-cache';
 import type { Query } from '../timeline/query.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
-import type { KeptProof } from './kept-proof.ts';
+import type { Circumstances, KeptProof } from './kept-proof.ts';
 import { keepProof, keptProof, keptProofBytes, voidAll } from './kept-proof.ts';
-import type { HistoryMode, Knowledge } from './knowledge.ts';
+import type { Knowledge } from './knowledge.ts';
 import { knowledgeBytes, NO_KNOWLEDGE } from './knowledge.ts';
 
 /** One string for each conversation: two numbers, so no two conversations share it. */
@@ -44,10 +44,10 @@ export class MemoryStore {
     return this.#entries.get(conversationKey(conversation))?.knowledge ?? NO_KNOWLEDGE;
   }
 
-  /** What was proved before from what is known, if it still holds at `now`; also marks the conversation as asked for. */
-  keptProof(conversation: ConversationId, query: Query, mode: HistoryMode, now: number): KeptProof | null {
+  /** What was proved before from what is known, if it still holds; also marks the conversation as asked for. */
+  keptProof(conversation: ConversationId, query: Query, wanted: Circumstances): KeptProof | null {
     const entry = this.#entries.get(conversationKey(conversation));
-    return entry === undefined ? null : keptProof(entry.proofs, query, mode, now);
+    return entry === undefined ? null : keptProof(entry.proofs, query, wanted);
   }
 
   /** Keeps what follows from what is known now. */

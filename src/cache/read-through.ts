@@ -11,7 +11,7 @@ import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from '../upstream/abortable.ts';
 import type { KeptProof } from './kept-proof.ts';
-import type { Extent, LibraryOptions, ReadOptions } from './library.ts';
+import type { Extent, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
 import { endsKnowledge, Library } from './library.ts';
 import type { Outcome } from './outcome.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
@@ -30,6 +30,8 @@ export interface Demand {
   readonly asOfNow: boolean;
   /** Everything as of now: the same from a client that may bypass the cache. */
   readonly bypass: boolean;
+  /** How old the newest rows may be, ms. Default: TAIL_MAX_AGE. */
+  readonly tailMaxAgeMs?: number | undefined;
   /** Who asks, for Chatwoot to be shared fairly. Asked for only when something must be read. */
   readonly reader?: () => string;
   /** Aborts when the caller has gone away. Asked for only when something must be read. */
@@ -68,7 +70,13 @@ const PLANNED_SHARE = 2 / 3;
 const ANSWER_TIMEOUT_MS = 15_000;
 
 /** How what is read for a caller is read. */
-type ReadForCaller = Omit<ReadOptions, 'reason'> & { readonly asOf: AsOf; readonly signal: AbortSignal };
+type ReadForCaller = Omit<ReadOptions, 'reason'> & When & { readonly signal: AbortSignal };
+
+/** As of when a caller wants things. */
+interface When {
+  readonly tail: TailDemand;
+  readonly asOf: AsOf;
+}
 
 /** The moment (ms) from which a caller that wants things as of now wants them; undefined for all others. */
 type AsOf = number | undefined;
@@ -99,40 +107,42 @@ export class ReadThrough {
 
   /** The same, at once where nothing has to be read for it. @throws BackscrollError, or rejects with it */
   answerSoon(conversation: ConversationId, query: Query | TimestampQuery, demand: Demand): Answer | Promise<Answer> {
-    const asOf: AsOf = demand.asOfNow || demand.bypass ? this.#library.now : undefined;
+    const tail: TailDemand = { cameAt: this.#library.now, maxAgeMs: demand.tailMaxAgeMs };
+    const asOf: AsOf = demand.asOfNow || demand.bypass ? tail.cameAt : undefined;
     if (asOf === undefined && this.#library.isMissing(conversation)) throw notFound();
     if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand, asOf);
-    if (demand.bypass) return this.#readFor(conversation, query, demand, null, asOf);
-    const kept = asOf === undefined ? this.#library.keptProof(conversation, query) : null;
-    const found = kept?.proof ?? this.#library.prove(conversation, query, { asOf });
-    if (!found.proved) return this.#readFor(conversation, query, demand, found, asOf);
+    if (demand.bypass) return this.#readFor(conversation, query, demand, null, { tail, asOf });
+    const kept = asOf === undefined ? this.#library.keptProof(conversation, query, tail.maxAgeMs) : null;
+    const found = kept?.proof ?? this.#library.prove(conversation, query, { tail, asOf });
+    if (!found.proved) return this.#readFor(conversation, query, demand, found, { tail, asOf });
     this.#behind.check(conversation, query, found);
     if (kept !== null) return this.#shown(found, 'hit');
     const isDone = this.#behind.after(conversation, query, found);
-    if (isDone && asOf === undefined) this.#library.keepProof(conversation, query, found);
+    if (isDone && asOf === undefined) this.#library.keepProof(conversation, query, found, tail.maxAgeMs);
     return this.#shown(found, 'hit');
   }
 
-  /** What was answered just now, where it is still the same; null for anything else. */
-  keptProof(conversation: ConversationId, query: Query | TimestampQuery): KeptProof | null {
+  /** What was answered just now, where it is still the same for whom the tail may be so old; null for anything else. */
+  keptProof(conversation: ConversationId, query: Query | TimestampQuery, tailMaxAgeMs?: number): KeptProof | null {
     if (query.mode === 'before_timestamp' || this.#library.isMissing(conversation)) return null;
-    return this.#library.keptProof(conversation, query);
+    return this.#library.keptProof(conversation, query, tailMaxAgeMs);
   }
 
   /** The answer again; null where it has to be found anew. */
-  knownHit(conversation: ConversationId, kept: KeptProof): Answer | null {
-    if (!this.#library.holds(kept)) return null;
+  knownHit(conversation: ConversationId, kept: KeptProof, tailMaxAgeMs?: number): Answer | null {
+    if (!this.#library.holds(kept, tailMaxAgeMs)) return null;
     this.#behind.check(conversation, kept.query, kept.proof);
     return this.#shown(kept.proof, 'hit');
   }
 
-  async #readFor(conversation: ConversationId, query: Query, demand: Demand, gap: Gap | null, asOf: AsOf): Promise<Answer> {
+  async #readFor(conversation: ConversationId, query: Query, demand: Demand, gap: Gap | null, when: When): Promise<Answer> {
+    const { tail } = when;
     const deadline = startDeadline(this.#answerTimeoutMs, demand.signal?.());
     try {
-      return await this.#read(conversation, query, demand, gap, asOf, deadline.signal);
+      return await this.#read(conversation, query, demand, gap, { ...when, signal: deadline.signal });
     } catch (error) {
       if (demand.bypass || !(error instanceof BackscrollError) || !STALE_IF.has(error.code)) throw error;
-      const found = this.#library.prove(conversation, query, { stale: true });
+      const found = this.#library.prove(conversation, query, { tail, stale: true });
       if (!found.proved) throw error;
       return this.#shown(found, 'stale');
     } finally {
@@ -184,11 +194,10 @@ export class ReadThrough {
     query: Query,
     demand: Demand,
     gap: Gap | null,
-    asOf: AsOf,
-    signal: AbortSignal,
+    when: When & { readonly signal: AbortSignal },
   ): Promise<Answer> {
-    const asAsked = gap === null || this.#library.isNewestDue(conversation, query, asOf);
-    const by = { priority: 'caller', reader: demand.reader?.(), asOf, signal } as const;
+    const asAsked = gap === null || this.#library.isNewestDue(conversation, query, when.asOf);
+    const by = { ...when, priority: 'caller', reader: demand.reader?.() } as const;
     const filled = asAsked ? null : await this.#asPlanned(conversation, query, gap, by);
     if (filled !== null) return this.#show(conversation, query, filled, 'miss');
     const { result, shared } = this.#library.read(conversation, query, { ...by, reason: 'forward' });
@@ -216,21 +225,25 @@ export class ReadThrough {
 
   /** Waits for what Chatwoot is answering already, or has something read that is better than the query itself. Null: forward. */
   async #fill(conversation: ConversationId, query: Query, gap: Gap, by: ReadForCaller): Promise<Proof | null> {
-    const { asOf, signal } = by;
+    const { signal } = by;
     if (this.#library.isExact(conversation)) return null;
     let missing = gap;
-    const underWay = query.mode === 'latest' ? undefined : this.#behind.reading(conversation);
+    // What an earlier caller has read may turn out to be settled.
+    const underWay =
+      query.mode === 'latest'
+        ? undefined
+        : (this.#behind.reading(conversation) ?? this.#library.endOfEarlierRead(conversation, query, by));
     if (underWay !== undefined) {
       await abortable(underWay, signal);
-      const found = this.#library.prove(conversation, query, { asOf });
+      const found = this.#library.prove(conversation, query, by);
       if (found.proved) return found;
       missing = found;
     }
     const { timeline } = this.#library.get(conversation);
-    const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf });
+    const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf: by.asOf });
     if (fill === null) return this.#seal(conversation, query, by);
     await this.#library.read(conversation, fill, { ...by, reason: 'fill' }).result;
-    const found = this.#library.prove(conversation, query, { asOf });
+    const found = this.#library.prove(conversation, query, by);
     return found.proved ? found : null;
   }
 
@@ -241,7 +254,7 @@ export class ReadThrough {
       const read = this.#library.nextSeal(conversation, query);
       if (read === null) return null;
       await this.#library.seal(conversation, read, by);
-      const found = this.#library.prove(conversation, query, { asOf: by.asOf });
+      const found = this.#library.prove(conversation, query, by);
       if (found.proved) return found;
     }
     return null;

@@ -22,6 +22,8 @@ export interface Client {
   readonly mayBypass: boolean;
   /** Its own limit instead of `RATE_LIMIT`. */
   readonly rateLimit?: Rate;
+  /** How old the newest messages may be for it, ms, instead of `TAIL_MAX_AGE`. */
+  readonly tailMaxAgeMs?: number;
 }
 
 /** What the request handlers know of their caller. `clientName` is safe to log and to count by. */
@@ -31,6 +33,7 @@ export interface Reader {
   readonly view: View;
   readonly mayBypass: boolean;
   readonly rateLimit?: Rate;
+  readonly tailMaxAgeMs?: number;
   /** The name is that of many, who are told apart by address. A client may have the same one, and is itself. */
   readonly isNameless?: true;
 }
@@ -48,8 +51,8 @@ export const ANONYMOUS: Reader = Object.freeze({
 });
 
 export function readerOf(client: Client): Reader {
-  const { name, scope, view, mayBypass, rateLimit } = client;
-  return { clientName: name, scope, view, mayBypass, ...(rateLimit === undefined ? {} : { rateLimit }) };
+  const { name, keys: _keys, ...rest } = client;
+  return { clientName: name, ...rest };
 }
 
 /** What reading a source of clients comes to: all of its clients, or all that is wrong with it. */

@@ -8,12 +8,13 @@ import { CLIENT_NAME, type Client, type ClientsRead } from './client.ts';
 import { collisions, RESERVED_NAME } from './collisions.ts';
 import { parseInstant } from './instant.ts';
 import { digestFromHex, HEX_DIGEST, KEY_LENGTH_MIN } from './key.ts';
-import { parseRate } from './rate.ts';
+import { parseDuration, parseRate } from './rate.ts';
 
 const CLIENTS_MAX = 1000;
 const KEYS_MAX = 16;
 const ACCOUNTS_MAX = 1000;
 const CONVERSATIONS_MAX = 10_000;
+const TAIL_MAX_AGE_MS_MAX = 7 * 24 * 60 * 60 * 1_000;
 /** More problems than anyone reads at once, and an end for a file that is wrong throughout. */
 const PROBLEMS_MAX = 1000;
 
@@ -69,6 +70,12 @@ const ClientSchema = Type.Object(
         (text) => parseRate(text) !== null,
       ),
     ),
+    tailMaxAge: Type.Optional(
+      Type.Refine(
+        Type.String({ description: 'must be a duration with its unit, at most 7d, such as "1s"' }),
+        (text) => (parseDuration(text) ?? Infinity) <= TAIL_MAX_AGE_MS_MAX,
+      ),
+    ),
   },
   { ...strict, description: 'must be an object such as {"name":"crm","keys":[{"sha256":"…"}],"scope":"*"}' },
 );
@@ -104,6 +111,7 @@ export function parseClientsFile(text: string): ClientsRead {
 
 function clientOf(entry: ClientEntry): Client {
   const rateLimit = entry.rateLimit === undefined ? null : parseRate(entry.rateLimit);
+  const tailMaxAgeMs = entry.tailMaxAge === undefined ? null : parseDuration(entry.tailMaxAge);
   return {
     name: entry.name,
     keys: entry.keys.map(({ sha256, notAfter }) => {
@@ -114,6 +122,7 @@ function clientOf(entry: ClientEntry): Client {
     view: entry.view ?? 'agent',
     mayBypass: entry.mayBypass ?? false,
     ...(rateLimit === null ? {} : { rateLimit }),
+    ...(tailMaxAgeMs === null ? {} : { tailMaxAgeMs }),
   };
 }
 

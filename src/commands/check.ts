@@ -1,6 +1,7 @@
 // `backscroll check`: whether it would work. Everything that is wrong with the settings and the clients file at once; if
 // nothing is, what Chatwoot says to this server. Changes nothing, shows no secret, ends within a minute or so.
 
+import type { Client } from '../clients/client.ts';
 import { SigningKeys } from '../clients/signing-keys.ts';
 import { ConfigError, loadConfig, type Config } from '../config.ts';
 import { proxyFor } from '../upstream/connections.ts';
@@ -46,7 +47,7 @@ export async function check(args: readonly string[], env: NodeJS.ProcessEnv, { s
   return isGood;
 }
 
-function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl, trustProxy }: Config): Finding[] {
+function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl, trustProxy, tailMaxAgeMs }: Config): Finding[] {
   const now = Date.now();
   const dead = clients.filter(({ keys }) => keys.every(({ notAfterAt = Infinity }) => now >= notAfterAt));
   return [
@@ -57,7 +58,23 @@ function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl
       ? []
       : [{ kind: 'note', text: 'ALLOW_ANONYMOUS: callers without a key read everything, private notes included' } as const]),
     ...proxyFindings(trustProxy),
+    tailFinding(tailMaxAgeMs, clients),
   ];
+}
+
+/** What the age of the newest messages costs. */
+function tailFinding(tailMaxAgeMs: number, clients: readonly Client[]): Finding {
+  const others = clients.filter((client) => client.tailMaxAgeMs !== undefined).length;
+  const but = others === 0 ? '' : ` (clients with an age of their own: ${others})`;
+  return tailMaxAgeMs === 0
+    ? {
+        kind: 'ok',
+        text: `TAIL_MAX_AGE is 0s${but}: each look at a newest page asks Chatwoot. Give clients that poll and can bear it "tailMaxAge": "1s"`,
+      }
+    : {
+        kind: 'note',
+        text: `TAIL_MAX_AGE is ${tailMaxAgeMs}ms${but}: whom a webhook wakes may miss the very message. Give such clients "tailMaxAge": "0s"`,
+      };
 }
 
 /** What is asked of a proxy cannot be seen from here; what follows where there is one can be told. */

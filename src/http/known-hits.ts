@@ -81,7 +81,7 @@ function answerKnownHit(
   const client = clientKey(reader);
   const rate = reader.rateLimit ?? options.rateLimit;
   if (counters.read(client, now).count >= rate.max) return false;
-  const hit = lastHit(target.as[reader.view], options.readThrough, options.renderer);
+  const hit = lastHit(target.as[reader.view], reader.tailMaxAgeMs, options);
   if (hit === null) return false;
   const { answer, rendered } = hit;
 

@@ -17,23 +17,33 @@ export interface Found {
   readonly rendered: Rendered;
 }
 
-/** Null where the page has to be proved or rendered anew. */
-export function lastHit(asked: Asked, readThrough: ReadThrough, renderer: Renderer): Hit | null {
-  const last = asked.last?.deref();
-  return (last === undefined ? null : again(asked, last, readThrough)) ?? anew(asked, readThrough, renderer);
+interface Keepers {
+  readonly readThrough: ReadThrough;
+  readonly renderer: Renderer;
 }
 
-function again({ page }: Asked, { proof, rendered }: Found, readThrough: ReadThrough): Hit | null {
-  const answer = readThrough.knownHit(page.conversation, proof);
+/** Null where the page has to be proved or rendered anew for one for whom the tail may be so old, ms. */
+export function lastHit(asked: Asked, tailMaxAgeMs: number | undefined, keepers: Keepers): Hit | null {
+  const last = asked.last?.deref();
+  return (last === undefined ? null : again(asked, last, tailMaxAgeMs, keepers)) ?? anew(asked, tailMaxAgeMs, keepers);
+}
+
+function again(
+  { page }: Asked,
+  { proof, rendered }: Found,
+  tailMaxAgeMs: number | undefined,
+  { readThrough }: Keepers,
+): Hit | null {
+  const answer = readThrough.knownHit(page.conversation, proof, tailMaxAgeMs);
   return answer === null ? null : { answer, rendered };
 }
 
-function anew(asked: Asked, readThrough: ReadThrough, renderer: Renderer): Hit | null {
+function anew(asked: Asked, tailMaxAgeMs: number | undefined, keepers: Keepers): Hit | null {
   const { query, page } = asked;
-  const proof = readThrough.keptProof(page.conversation, query);
-  const rendered = proof === null ? undefined : renderer.kept(page, proof.proof);
+  const proof = keepers.readThrough.keptProof(page.conversation, query, tailMaxAgeMs);
+  const rendered = proof === null ? undefined : keepers.renderer.kept(page, proof.proof);
   if (proof === null || rendered === undefined) return null;
   const found = { proof, rendered };
   asked.last = new WeakRef<Found>(found);
-  return again(asked, found, readThrough);
+  return again(asked, found, tailMaxAgeMs, keepers);
 }

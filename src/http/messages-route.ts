@@ -3,6 +3,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify';
 import type { Outcome } from '../cache/outcome.ts';
 import type { Answer, Demand, ReadThrough } from '../cache/read-through.ts';
+import type { Reader } from '../clients/client.ts';
 import { allows } from '../clients/scope.ts';
 import { BackscrollError, notFound } from '../errors.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
@@ -41,14 +42,14 @@ const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversat
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
   const { authenticate, readThrough, renderer, unread, limitKey, targets, vary } = options;
   /** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
-  const demandOf = (request: FastifyRequest, reply: FastifyReply, mayBypass: boolean): Demand => {
+  const demandOf = (request: FastifyRequest, reply: FastifyReply, { mayBypass, tailMaxAgeMs }: Reader): Demand => {
     const asOfNow = wantsAsOfNow(request);
     const signal = (): AbortSignal => {
       const gone = new AbortController();
       reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
       return gone.signal;
     };
-    return { asOfNow, bypass: asOfNow && mayBypass, reader: () => limitKey(request), signal };
+    return { asOfNow, bypass: asOfNow && mayBypass, tailMaxAgeMs, reader: () => limitKey(request), signal };
   };
   const send = (request: FastifyRequest, reply: FastifyReply, subject: Subject, answer: Answer): void => {
     request.outcome = answer.outcome;
@@ -74,12 +75,12 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const target = targets.parse(url, (conversation) => (request.conversation = conversation));
     if (target === null) throw notServed(splitTarget(url).path);
     const { conversation } = target;
-    const { scope, view, mayBypass } = readerOf(request);
-    if (!allows(scope, conversation)) throw notFound();
+    const reader = readerOf(request);
+    if (!allows(reader.scope, conversation)) throw notFound();
 
-    const { query, page } = target.as[view];
+    const { query, page } = target.as[reader.view];
     const subject = { ...page, forgets: renderer.forgets };
-    const answer = readThrough.answerSoon(conversation, query, demandOf(request, reply, mayBypass));
+    const answer = readThrough.answerSoon(conversation, query, demandOf(request, reply, reader));
     if (answer instanceof Promise) return sendLater(request, reply, subject, answer);
     send(request, reply, subject, answer);
   };

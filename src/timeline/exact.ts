@@ -60,21 +60,22 @@ export function proveExact(known: ExactPages, query: Query, context: ProveContex
   const gap: Gap = { proved: false, lacks: 'rows' };
   const page = known.pages.get(queryKey(query));
   if (page === undefined || known.envelope === null) return gap;
-  const { now, freshness, asOf = -Infinity } = context;
+  const { now, freshness, cameAt = now, asOf = -Infinity } = context;
   const extraMs = context.stale === true ? freshness.staleIfErrorMs : 0;
   const pageLife = statementLifetime(freshness, page.standing);
   const isTail = page.standing === 'transient';
   const metaLife = metaLifetime(freshness, isTail);
-  const pageAge = now - page.askedAt;
+  const pageAge = (isTail ? cameAt : now) - page.askedAt;
   const metaAge = now - known.envelope.askedAt;
   if (pageAge > pageLife.usableMs + extraMs || metaAge > metaLife.usableMs + extraMs) return gap;
-  if (known.envelope.askedAt < asOf || (isTail && page.askedAt < asOf)) return gap;
+  if (isTail && Math.min(known.envelope.askedAt, page.askedAt) < asOf) return gap;
   return {
     proved: true,
     rows: page.rows,
     envelope: known.envelope,
     asOf: Math.min(page.askedAt, known.envelope.askedAt),
     freshUntil: Math.min(page.askedAt + pageLife.freshMs, known.envelope.askedAt + metaLife.freshMs),
+    usesTail: isTail,
     refresh: { history: pageAge > pageLife.freshMs, meta: metaAge > metaLife.freshMs },
   };
 }

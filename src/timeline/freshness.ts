@@ -32,6 +32,19 @@ export function tailLifetime(freshness: Freshness): Lifetime {
   return { freshMs: freshness.tailMaxAgeMs, usableMs: freshness.tailMaxAgeMs };
 }
 
+const LATE_MS = 1000;
+
+/** Ids that are not settled, below a row that is known: only what is committed after rows with higher ids could be missing. */
+export function lateLifetime({ tailMaxAgeMs }: Freshness): Lifetime {
+  const ms = Math.max(tailMaxAgeMs, LATE_MS);
+  return { freshMs: ms, usableMs: ms };
+}
+
+/** What lies above a full page of old rows, for that page: what is written now belongs on it only with a date of then. */
+export function openEndLifetime({ metaMaxAgeMs }: Freshness): Lifetime {
+  return { freshMs: metaMaxAgeMs, usableMs: metaMaxAgeMs };
+}
+
 /** `meta` beside the newest page is read again as soon as it is not fresh; beside history it may be refreshed behind. */
 export function metaLifetime(freshness: Freshness, newestPage: boolean): Lifetime {
   const freshMs = freshness.metaMaxAgeMs;

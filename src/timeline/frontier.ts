@@ -44,7 +44,7 @@ export function vouchedFrontier(seen: SeenIds, at: number, settleMs: number): nu
 }
 
 /** created_at is cut to seconds, and is taken a little before the id is: both make a row look older than its id. */
-const CREATED_AT_SLACK_MS = 2000;
+export const CREATED_AT_SLACK_MS = 2000;
 
 /** So many rows back-dated by one source within SETTLE are not to be expected. */
 export const MANY_ROWS = 20;

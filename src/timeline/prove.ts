@@ -1,7 +1,16 @@
 // Prove: answer a query from a timeline, where the answer follows from what has been read, or say what is missing.
 
 import type { Freshness, Lifetime } from './freshness.ts';
-import { historyLifetime, metaLifetime, newestRowLifetime, statementLifetime, tailLifetime } from './freshness.ts';
+import {
+  historyLifetime,
+  lateLifetime,
+  metaLifetime,
+  newestRowLifetime,
+  openEndLifetime,
+  statementLifetime,
+  tailLifetime,
+} from './freshness.ts';
+import { CREATED_AT_SLACK_MS } from './frontier.ts';
 import type { IdIndex } from './id-index.ts';
 import { includes, nextInRange, previousInRange } from './id-index.ts';
 import type { IdRange, Query } from './query.ts';
@@ -15,7 +24,9 @@ export interface ProveContext {
   /** Now, ms. */
   readonly now: number;
   readonly freshness: Freshness;
-  /** The caller wants tail and meta as of this moment (ms) or later: `Cache-Control: no-cache`. */
+  /** When the caller asked, ms: what is newest must be young as of then, and may have aged while its page was being read. Default: now. */
+  readonly cameAt?: number;
+  /** The caller wants the newest page, rows and meta, as of this moment (ms) or later: `Cache-Control: no-cache`. */
   readonly asOf?: number;
   /** Upstream fails: what is older than its lifetime by up to `staleIfErrorMs` will do. */
   readonly stale?: boolean;
@@ -30,6 +41,8 @@ export interface Proof {
   readonly asOf: number;
   /** When the first part ceases to be fresh, ms. In the past for an answer that should be refreshed. */
   readonly freshUntil: number;
+  /** Whether it would be another for a caller for whom the tail may be older or has to be younger. */
+  readonly usesTail: boolean;
   /** What should be read again behind the answer. */
   readonly refresh: { readonly history: boolean; readonly meta: boolean };
 }
@@ -50,7 +63,8 @@ const LACKS_META: Gap = { proved: false, lacks: 'meta' };
 export function prove(timeline: Timeline, query: Query, context: ProveContext): Proof | Gap {
   const { now, freshness, asOf } = context;
   const extraMs = context.stale === true ? freshness.staleIfErrorMs : 0;
-  const isUsable = (askedAt: number, life: Lifetime): boolean => now - askedAt <= life.usableMs + extraMs;
+  const { cameAt = now } = context;
+  const isUsable = (askedAt: number, life: Lifetime, at = now): boolean => at - askedAt <= life.usableMs + extraMs;
 
   const range = idRange(query);
   const page = cutPage(query.publicOnly ? timeline.public : timeline.all, query, range);
@@ -60,9 +74,17 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
   let oldest = now;
   let freshUntil = Infinity;
   let historyDue = false;
+  let usesTail = newestPage;
   const account = (askedAt: number, life: Lifetime): void => {
     oldest = Math.min(oldest, askedAt);
     freshUntil = Math.min(freshUntil, askedAt + life.freshMs);
+  };
+
+  const isBelowKnown = range.hi <= highestId(timeline);
+  const lifetimeOf = (statement: Statement): Lifetime => {
+    if (statement.standing !== 'transient') return statementLifetime(freshness, statement.standing);
+    if (endsInHistory(timeline, statement, query, page, freshness)) return openEndLifetime(freshness);
+    return isBelowKnown ? lateLifetime(freshness) : statementLifetime(freshness, 'transient');
   };
 
   // Every id of the range must be spoken for. `missing` spans the ids that are not.
@@ -76,9 +98,13 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
     if (statement.lo >= range.hi) break;
     lack(reached, statement.lo);
     reached = Math.min(statement.hi, range.hi);
-    const life = statementLifetime(freshness, statement.standing);
-    const tooOld = statement.standing === 'transient' && asOf !== undefined && statement.askedAt < asOf;
-    if (tooOld || !isUsable(statement.askedAt, life) || !boundIsBeyond(timeline, statement, query, page)) {
+    const isTransient = statement.standing === 'transient';
+    const isTail = isTransient && !endsInHistory(timeline, statement, query, page, freshness);
+    if (isTail) usesTail = true;
+    const life = lifetimeOf(statement);
+    const tooOld = isTail && asOf !== undefined && statement.askedAt < asOf;
+    const isUsed = !tooOld && isUsable(statement.askedAt, life, isTransient ? cameAt : now);
+    if (!isUsed || !boundIsBeyond(timeline, statement, query, page)) {
       lack(Math.max(statement.lo, range.lo), reached);
       continue;
     }
@@ -98,22 +124,25 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
   const rows: Row[] = [];
   for (const position of page.positions) {
     const row = timeline.rows[position]!;
-    const rowLife = row.id < settledBelow ? settledLife(row) : tailLifetime(freshness);
-    if (!isUsable(row.readAt, rowLife) || (newestPage && asOf !== undefined && row.readAt < asOf)) return LACKS_ROWS;
+    const isTail = row.id >= settledBelow;
+    const rowLife = isTail ? tailLifetime(freshness) : settledLife(row);
+    if (!isUsable(row.readAt, rowLife, isTail ? cameAt : now) || (newestPage && asOf !== undefined && row.readAt < asOf))
+      return LACKS_ROWS;
     account(row.readAt, rowLife);
-    if (now - row.readAt > rowLife.freshMs) historyDue = true;
+    if (!isTail && now - row.readAt > rowLife.freshMs) historyDue = true;
     rows.push(row);
   }
 
   const { envelope } = timeline;
   if (envelope === null) return LACKS_META;
   const metaLife = metaLifetime(freshness, newestPage);
-  if (!isUsable(envelope.askedAt, metaLife) || (asOf !== undefined && envelope.askedAt < asOf)) {
+  if (!isUsable(envelope.askedAt, metaLife) || (usesTail && asOf !== undefined && envelope.askedAt < asOf)) {
     return LACKS_META;
   }
   account(envelope.askedAt, metaLife);
   const metaDue = now - envelope.askedAt > metaLife.freshMs;
-  return { proved: true, rows, envelope, asOf: oldest, freshUntil, refresh: { history: historyDue, meta: metaDue } };
+  const refresh = { history: historyDue, meta: metaDue };
+  return { proved: true, rows, envelope, asOf: oldest, freshUntil, usesTail, refresh };
 }
 
 /** One above the highest id below which ids are surely settled. */
@@ -169,6 +198,21 @@ function cutPage(index: IdIndex, query: Query, range: IdRange): Page {
       });
     },
   };
+}
+
+/**
+ * True for a page that takes the oldest rows and was full before the statement's time less SETTLE: a row that had not been committed
+ * by then is younger than its last one, unless it is back-dated.
+ */
+function endsInHistory(
+  timeline: Timeline,
+  { askedAt }: Statement,
+  query: Query,
+  { edge }: Page,
+  { settleMs }: Freshness,
+): boolean {
+  if (takesNewest(query) || edge === null) return false;
+  return timeline.rows[edge]!.createdAt * 1000 + CREATED_AT_SLACK_MS <= askedAt - settleMs;
 }
 
 /** True if the rows that the statement does not know surely lie beyond the page's edge. */

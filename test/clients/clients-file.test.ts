@@ -28,7 +28,7 @@ describe('a clients file', () => {
       { account: 2, conversations: [1, 2] },
     ];
     const keys = [{ sha256: sha256('old'), notAfter: '2027-01-31' }, { sha256: sha256('new') }];
-    const client = { name: 'crm', keys, scope, view: 'agent', mayBypass: true, rateLimit: '5/1s' };
+    const client = { name: 'crm', keys, scope, view: 'agent', mayBypass: true, rateLimit: '5/1s', tailMaxAge: '1500ms' };
     expect(parseClientsFile(JSON.stringify({ clients: [client] }))).toEqual({
       kind: 'clients',
       clients: [
@@ -39,6 +39,7 @@ describe('a clients file', () => {
           view: 'agent',
           mayBypass: true,
           rateLimit: { max: 5, windowMs: 1_000 },
+          tailMaxAgeMs: 1_500,
         },
       ],
     });
@@ -53,6 +54,7 @@ describe('a clients file', () => {
   const DATE = 'must be a date, such as "2027-01-31" (all of that day, UTC) or "2027-01-31T12:00:00Z"';
   const NAME = 'must be 1 to 64 letters, digits, ".", "_" or "-"';
   const RATE = 'must be a count of 1 to 1000000 in 1s to 1d, such as "600/1m"';
+  const AGE = 'must be a duration with its unit, at most 7d, such as "1s"';
   const SCOPE = 'must be "*" or a list of 1 to 1000 accounts, such as [{"account":1,"conversations":"*"}]';
   const CONVERSATIONS = 'must be "*" or a list of 1 to 10000 conversation ids, such as [7,12]';
   const ACCOUNT = 'must be an account id, a whole number from 1 up';
@@ -118,6 +120,8 @@ describe('a clients file', () => {
     ['another view', withClient({ view: 'admin' }), [`${at}/view must be "agent" or "customer"`]],
     ['a word for a truth', withClient({ mayBypass: 'yes' }), [`${at}/mayBypass must be true or false`]],
     ['a rate without a unit', withClient({ rateLimit: '600/60' }), [`${at}/rateLimit ${RATE}`]],
+    ['an age without a unit', withClient({ tailMaxAge: '1' }), [`${at}/tailMaxAge ${AGE}`]],
+    ['an age beyond a week', withClient({ tailMaxAge: '8d' }), [`${at}/tailMaxAge ${AGE}`]],
     ['a rate that is a number', withClient({ rateLimit: 600 }), [`${at}/rateLimit ${RATE}`]],
     [
       'a name twice',

@@ -9,7 +9,7 @@ import { Chance } from './chance.ts';
 import type { Observation, Verdict } from './judge.ts';
 import { judge } from './judge.ts';
 import { readPage } from './page.ts';
-import { HISTORY_TIMES, META_TIMES, SHORT_AGES } from './promises.ts';
+import { HISTORY_TIMES, LATE_MS, META_TIMES, SHORT_AGES } from './promises.ts';
 import { ACCOUNT, World } from './world.ts';
 import { Writer } from './writer.ts';
 
@@ -257,9 +257,45 @@ describe('wrong is', () => {
     expect(house.judge({}, { ...without, meta: house.page({}).meta }, demand)).toMatchObject({
       why: expect.stringMatching(/missing/),
     });
-    expect(house.judge(history, { ...house.page(history), meta }, demand)).toMatchObject({
-      why: expect.stringMatching(/meta is too old/),
-    });
+    const settled = { ...house.page(history), meta };
+    expect(house.judge(history, settled, demand)).toEqual(RIGHT);
+    expect(house.judge(history, settled, bypass)).toMatchObject({ why: expect.stringMatching(/meta is too old/) });
+    // Not settled: the row that was just written belongs below this cursor.
+    const young = { before: house.ids().at(-1)! + 1 };
+    house.insert();
+    for (const query of [young, { after: 1_100 }, { ...young, after: 1_100 }]) {
+      expect(house.judge(query, { ...house.page(query), meta }, demand)).toMatchObject({
+        why: expect.stringMatching(/meta is too old/),
+      });
+    }
+  });
+
+  test('a late row missing below another past a second, and past TAIL_MAX_AGE from what has no end', () => {
+    const house = new House();
+    const pending = house.world.begin({ accountId: ACCOUNT, conversationId: CONVERSATION, content: 'late' });
+    const cursor = house.insert();
+    const [below, open] = [{ before: cursor }, { after: 1_100 }];
+    const pages = { below: house.page(below), open: house.page(open) };
+    house.world.commit(pending);
+    house.wait(tailMaxAgeMs + MS);
+    expect(house.judge(open, pages.open)).toMatchObject({ kind: 'wrong', why: expect.stringMatching(/missing/) });
+    house.wait(LATE_MS - 2 * MS - tailMaxAgeMs);
+    expect(house.judge(below, pages.below)).toEqual(RIGHT);
+    house.wait(2 * MS);
+    expect(house.judge(below, pages.below)).toMatchObject({ kind: 'wrong', why: expect.stringMatching(/missing/) });
+  });
+
+  test('a back-dated row missing past META_MAX_AGE from a full page of old rows, any other row past TAIL_MAX_AGE', () => {
+    const house = new House();
+    const query = { after: 0 };
+    const page = house.page(query);
+    expect(page.rows).toHaveLength(100);
+    const old = house.insert({ createdAtUs: (STARTED_AT - 100_000_000) * 1000 });
+    house.wait(metaMaxAgeMs - MS);
+    expect(house.judge(query, page)).toEqual(RIGHT);
+    expect(house.judge({ after: 1_050 }, house.page({ after: 1_050, before: old }))).toMatchObject({ kind: 'wrong' });
+    house.wait(2 * MS);
+    expect(house.judge(query, page)).toMatchObject({ kind: 'wrong', why: `missing: ${old}` });
   });
 
   test('an answer that is older than its Age says', () => {

@@ -5,9 +5,11 @@
 //   rows       Each is one that the conversation had, in its very bytes, at a moment within the age of its part: HISTORY_TIMES ×
 //              HISTORY_MAX_AGE; on the newest page a tenth of its own age, within bounds, or TAIL_MAX_AGE where it is not settled.
 //   page       It is the finder's over those rows and all others that have been there for TAIL_MAX_AGE: membership, order, limit.
-//              Rows of one microsecond are free in order, and in which of them make the cut. Younger rows may be missing.
+//              Rows of one microsecond are free in order, and in which of them make the cut. Younger rows may be missing; so may
+//              those that are younger than a second, below another row, and back-dated ones for META_MAX_AGE on a full page of the oldest rows, if the last one is older than SETTLE.
 //   meta       META_MAX_AGE on the newest page, META_TIMES as much elsewhere.
-//   as of now  `no-cache`: the newest page, and meta everywhere, from after the request; with leave to bypass, everything.
+//   as of now  `no-cache`: the newest page, and every other that is not wholly settled, rows and meta, from after the request; with
+//              leave to bypass, everything.
 //   Age        Nothing is older than it says.
 //   errors     Only while something is wrong with Chatwoot, and so is an answer past its age, by STALE_IF_ERROR at most.
 //              404 only where the conversation was not there within MISSING_REMEMBERED_MS. Never a 500.
@@ -19,7 +21,7 @@ import type { FinderParams } from '../support/fake-chatwoot/finder.ts';
 import { FINDER_LIMIT } from '../support/fake-chatwoot/finder.ts';
 import type { KnownVersion, Life, Past } from './past.ts';
 import type { Promises } from './promises.ts';
-import { HISTORY_TIMES, META_TIMES, MISSING_REMEMBERED_MS } from './promises.ts';
+import { HISTORY_TIMES, LATE_MS, META_TIMES, MISSING_REMEMBERED_MS } from './promises.ts';
 
 export type View = 'agent' | 'customer';
 
@@ -96,7 +98,10 @@ function judgePage(seen: Observation, page: NonNullable<Observation['page']>, { 
   const { query, view } = seen;
   const highestBackDated = past.lives.reduce((max, { id, backDated }) => (backDated ? Math.max(max, id) : max), -1);
   const isNewest = isNewestPage(query, past);
-  const ages = agesOf(seen, { isNewest, highestBackDated }, promises);
+  const isBelowOthers = query.before !== undefined && past.lives.some(({ id }) => id >= query.before!);
+  const endsInHistory = isFullOfOldHistory(seen, page, past, promises);
+  const reachesTail = isNewest || (!endsInHistory && holdsYoung(seen, past, { highestBackDated, settleMs: promises.settleMs }));
+  const ages = agesOf(seen, { isNewest, isBelowOthers, reachesTail, endsInHistory, highestBackDated }, promises);
 
   if (!past.metas.some((version) => version[view] === page.meta)) return wrong('its meta was never said');
   if (!past.metas.some((version) => version[view] === page.meta && version.until > ages.metaFrom))
@@ -121,7 +126,9 @@ function judgePage(seen: Observation, page: NonNullable<Observation['page']>, { 
 
   const lives = shown.map(({ life }) => life);
   const onPage = new Set(lives);
-  const there = past.lives.filter((life) => !onPage.has(life) && life.from <= ages.presentFrom && life.until > seen.receivedAt);
+  const there = past.lives.filter(
+    (life) => !onPage.has(life) && life.from <= ages.presentFrom(life) && life.until > seen.receivedAt,
+  );
   const why = whyNotTheFinders(lives, there, query);
   if (why === null) return RIGHT;
   // Only what is missing may be excused.
@@ -157,25 +164,36 @@ interface Ages {
   /** A version of meta must have stood at this moment or later. */
   readonly metaFrom: number;
   readonly rowFrom: (life: Life) => number;
-  /** A row that was there from this moment on may not be missing. */
-  readonly presentFrom: number;
+  /** If it was there from this moment on, it may not be missing. */
+  readonly presentFrom: (life: Life) => number;
   /** A row below ids given out before may be missing for so long, ms. */
   readonly belatedForMs: number;
 }
 
+interface Kind {
+  readonly isNewest: boolean;
+  /** It ends below a row that may be known. */
+  readonly isBelowOthers: boolean;
+  /** Surely not settled as a whole. */
+  readonly reachesTail: boolean;
+  readonly endsInHistory: boolean;
+  readonly highestBackDated: number;
+}
+
 function agesOf(
   seen: Observation,
-  { isNewest, highestBackDated }: { readonly isNewest: boolean; readonly highestBackDated: number },
+  { isNewest, isBelowOthers, reachesTail, endsInHistory, highestBackDated }: Kind,
   promises: Promises,
 ): Ages {
   const { sentAt, receivedAt, ageS } = seen;
   const { tailMaxAgeMs, metaMaxAgeMs, historyMaxAgeMs, settleMs, staleIfErrorMs } = promises;
   const extraMs = seen.isStale ? staleIfErrorMs : 0;
-  const asOfNow = seen.demand !== 'whatever is fresh' && !seen.isStale;
   const bypass = seen.demand === 'bypass';
+  const asOfNow = (bypass || (seen.demand === 'as of now' && reachesTail)) && !seen.isStale;
   const told = ageS === undefined ? -Infinity : sentAt - (ageS + 1) * 1000;
   const since = (ageMs: number): number => Math.max(sentAt - ageMs - extraMs, told) - SLACK_MS;
   const historyMs = HISTORY_TIMES * historyMaxAgeMs;
+  const soonMs = isBelowOthers ? Math.max(tailMaxAgeMs, LATE_MS) : tailMaxAgeMs;
   const rowAgeMs = (life: Life): number => {
     if (bypass || (asOfNow && isNewest)) return 0;
     if (!isNewest) return historyMs;
@@ -187,7 +205,7 @@ function agesOf(
   return {
     metaFrom: since(asOfNow ? 0 : isNewest ? metaMaxAgeMs : META_TIMES * metaMaxAgeMs),
     rowFrom: (life) => since(rowAgeMs(life)),
-    presentFrom: since(asOfNow ? 0 : tailMaxAgeMs),
+    presentFrom: ({ backDated }) => since(asOfNow ? 0 : endsInHistory && backDated ? metaMaxAgeMs : soonMs),
     // Of each conversation that is polled, the newest page is read as it was asked once in SETTLE: what shows that ids are out of
     // step. For those who want it as of now it is read so each time.
     belatedForMs: asOfNow && isNewest ? 0 : HEALED_AFTER_SETTLES * settleMs + tailMaxAgeMs + extraMs,
@@ -197,6 +215,31 @@ function agesOf(
 /** True where the query reaches beyond every id that can be known of the conversation. */
 function isNewestPage({ before, after }: FinderParams, { lives }: Past): boolean {
   return after === undefined && (before === undefined || lives.every(({ id }) => id < before));
+}
+
+/** True for as many of the oldest rows as the finder takes, where whatever is written on time from SETTLE ago on comes after them. */
+function isFullOfOldHistory(
+  { query, view, receivedAt }: Observation,
+  { rows }: NonNullable<Observation['page']>,
+  past: Past,
+  { settleMs }: Promises,
+): boolean {
+  const last = rows.at(-1);
+  if (query.after === undefined || last === undefined || rows.length < limitOf(query)) return false;
+  const edge = past.find(view, last)?.life;
+  return edge !== undefined && edge.createdAtUs / 1000 <= receivedAt - settleMs;
+}
+
+/** True where an id of the query's range was surely not settled by then, or the range has no end. */
+function holdsYoung(
+  { query, receivedAt }: Observation,
+  { lives }: Past,
+  { highestBackDated, settleMs }: { readonly highestBackDated: number; readonly settleMs: number },
+): boolean {
+  if (query.before === undefined) return true;
+  return lives.some(
+    (life) => matches(life, query) && receivedAt - life.handedOutAt < settleMs && !life.belated && life.id > highestBackDated,
+  );
 }
 
 /** Null where `page` may be what the finder returns over its own rows and `others`; else what is wrong with it. */
@@ -210,7 +253,7 @@ function whyNotTheFinders(page: readonly Life[], others: readonly Life[], query:
       return `rows ${previous.id} and ${life.id} stand in the wrong order`;
   }
   const takesNewest = query.after === undefined;
-  const limit = takesNewest ? FINDER_LIMIT.newest : query.before === undefined ? FINDER_LIMIT.after : FINDER_LIMIT.between;
+  const limit = limitOf(query);
   if (page.length > limit) return `${page.length} rows, where the limit is ${limit}`;
   const edge = page.length < limit ? undefined : takesNewest ? page[0] : page.at(-1);
   const isBeyond = (life: Life): boolean =>
@@ -219,6 +262,11 @@ function whyNotTheFinders(page: readonly Life[], others: readonly Life[], query:
   return missing.length === 0
     ? null
     : `missing: ${missing.slice(0, 20).join(' ')}${missing.length > 20 ? ` and ${missing.length - 20} more` : ''}`;
+}
+
+function limitOf({ before, after }: FinderParams): number {
+  if (after === undefined) return FINDER_LIMIT.newest;
+  return before === undefined ? FINDER_LIMIT.after : FINDER_LIMIT.between;
 }
 
 function matches({ id, internal }: Life, { before = Infinity, after, publicOnly = false }: FinderParams): boolean {

@@ -12,6 +12,9 @@ export interface Promises {
 /** For how long Chatwoot's word that a conversation is not there is remembered (design: freshness). */
 export const MISSING_REMEMBERED_MS = 5_000;
 
+/** For so long a message may be missing from a page that ends below a known one. */
+export const LATE_MS = 1_000;
+
 /** `meta` beside history, and a settled row of the newest page at least, live so many times META_MAX_AGE. */
 export const META_TIMES = 6;
 

@@ -23,7 +23,7 @@ const ROUTE = 'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{co
 
 describe('headers of a page', () => {
   test('a page says what it is, how old, and what the cache did', async () => {
-    const { backscroll, clock } = await startHouse();
+    const { backscroll, clock } = await startHouse({ env: { TAIL_MAX_AGE: '1s' } });
     const miss = await backscroll.get(messagesOf(2));
     expect(miss.headers).toMatchObject({
       'content-type': 'application/json; charset=utf-8',

@@ -110,7 +110,7 @@ test.each([
   ['cache-control', 'no-transform', 1],
   ['cache-control', '', 1],
 ])('%s: %s causes %i reads of a page that is known', async (name, value, reads) => {
-  const { backscroll, chatwoot, clock } = await startHouse();
+  const { backscroll, chatwoot, clock } = await startHouse({ env: { TAIL_MAX_AGE: '1s' } });
   await backscroll.get(messagesOf(2));
   clock.advance(5);
   await backscroll.get(messagesOf(2), { [name]: value });

@@ -10,7 +10,15 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ReadThrough } from '../../src/cache/read-through.ts';
 import { EventLoop } from '../../src/http/event-loop.ts';
-import { clientsFile, knownPage, messagesOf, startHouse, type Backscroll, type TestClient } from '../support/backscroll.ts';
+import {
+  clientsFile,
+  knownPage,
+  messagesOf,
+  readsOf,
+  startHouse,
+  type Backscroll,
+  type TestClient,
+} from '../support/backscroll.ts';
 import { reluctantCaller } from '../support/reluctant-caller.ts';
 
 const AGENT: TestClient = { name: 'agent', key: 'key-of-the-agent-0' };
@@ -225,6 +233,43 @@ describe('a known page', () => {
     expect((await backscroll.get(page, { 'x-forwarded-for': '203.0.113.7' })).status).toBe(200);
     expect(backscroll.logs.join('')).toContain('TRUST_PROXY is off');
   });
+});
+
+test('the newest page is known to nobody for whom it may not be so old, nor any longer than that', async () => {
+  const patient = { name: 'patient', key: 'key-of-the-patient', tailMaxAge: '2s' };
+  const prompt = { name: 'prompt', key: 'key-of-the-prompt', tailMaxAge: '0s' };
+  const { backscroll, chatwoot, clock } = await startHouse({ clients: [patient, prompt, TEST], env: { TAIL_MAX_AGE: '1s' } });
+  const page = messagesOf(4);
+  const short = vi.spyOn(ReadThrough.prototype, 'knownHit');
+  onTestFinished(() => short.mockRestore());
+  const ask = async (key: string): Promise<{ told: string; isKnown: boolean }> => {
+    short.mockClear();
+    const { headers } = await backscroll.send({ target: page, headers: [['api_access_token', key]] });
+    return { told: headers['cache-status']!, isKnown: short.mock.results.some(({ value }) => value !== null) };
+  };
+  await ask(patient.key);
+  await backscroll.app.readThrough.idle();
+  const reads = readsOf(chatwoot).length;
+  clock.advance(900);
+  for (const { key } of [patient, TEST]) {
+    /* oxlint-disable no-await-in-loop -- one after the other */
+    await ask(key); // Proved for the first time.
+    await ask(key); // Its body is kept from then on.
+    expect(await ask(key)).toEqual({ told: expect.stringMatching(/hit/) as string, isKnown: true });
+    /* oxlint-enable no-await-in-loop */
+  }
+  clock.advance(101);
+  expect(await ask(patient.key)).toEqual({ told: 'backscroll; hit; ttl=0', isKnown: true });
+  chatwoot.table.insert({ accountId: 1, conversationId: 4 });
+  expect(readsOf(chatwoot)).toHaveLength(reads);
+  const miss = { told: expect.stringMatching(/miss/) as string, isKnown: false };
+  expect(await ask(TEST.key)).toEqual(miss);
+  for (let n = 1; n < 4; n++) {
+    clock.advance(1);
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    expect(await ask(prompt.key)).toEqual(miss);
+    expect(readsOf(chatwoot)).toHaveLength(reads + 1 + n);
+  }
 });
 
 test('a mistake of ours on the short way costs nobody an answer', async () => {

@@ -186,6 +186,7 @@ describe('check', () => {
     const { code, lines, stderr } = await checkWith(chatwoot);
     expect(lines).toEqual([
       'ok       Settings and clients: 1 client',
+      'ok       TAIL_MAX_AGE is 0s: each look at a newest page asks Chatwoot. Give clients that poll and can bear it "tailMaxAge": "1s"',
       'ok       Chatwoot 4.10.0 answers',
       'ok       The clocks agree',
       'ok       CHATWOOT_API_TOKEN: Chatwoot accepts it for listing messages; it is no bot’s'.replace('’', "'"),
@@ -229,7 +230,7 @@ describe('check', () => {
     const { code, lines } = await checkWith(chatwoot, all);
     expect(code).toBe(1);
     const setting = (n: number): string => `CHATWOOT_ACCOUNT_TOKENS, account ${n}`;
-    expect(lines.slice(3)).toEqual([
+    expect(lines.slice(4)).toEqual([
       expect.stringMatching(/^ok {7}CHATWOOT_API_TOKEN: Chatwoot accepts it/),
       'note     CHATWOOT_API_TOKEN: its user reads only the conversations of its inboxes, as it is no administrator, in account 2',
       expect.stringContaining(`problem  ${setting(1)}: Chatwoot rejects the token of this server: it does not know it`),
@@ -302,13 +303,13 @@ describe('check', () => {
         : undefined,
     );
     const { code, lines } = await checkWith(chatwoot);
-    expect([code, lines[2]]).toEqual([exitCode, expect.stringMatching(line)]);
+    expect([code, lines[3]]).toEqual([exitCode, expect.stringMatching(line)]);
   });
 
   test('what cannot be known is noted: no Date, no version', async () => {
     const { code, lines } = await checkWith(await startChatwoot(() => undefined));
     expect(code).toBe(0);
-    expect(lines.slice(1, 3)).toEqual([expect.stringMatching(/^note .*version/), expect.stringMatching(/^note .*Date/)]);
+    expect(lines.slice(2, 4)).toEqual([expect.stringMatching(/^note .*version/), expect.stringMatching(/^note .*Date/)]);
   });
 
   test.each<[string, Fault, RegExp]>([
@@ -328,6 +329,18 @@ describe('check', () => {
     expect([code, lines[1]]).toEqual([0, expect.stringMatching(note)]);
   });
 
+  test('what an age of the newest messages costs is noted, and that some clients have their own', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'backscroll-'));
+    onTestFinished(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'clients.json'), clientsFile([{ name: 'prompt', key: KEY, tailMaxAge: '0s' }]));
+    const env = { TAIL_MAX_AGE: '1500ms', CLIENT_KEYS: '', CLIENTS_FILE: join(folder, 'clients.json') };
+    const { code, lines } = await checkWith(await startChatwoot(), env);
+    expect([code, lines[1]]).toEqual([
+      0,
+      'note     TAIL_MAX_AGE is 1500ms (clients with an age of their own: 1): whom a webhook wakes may miss the very message. Give such clients "tailMaxAge": "0s"',
+    ]);
+  });
+
   test('the key set of JWKS_URL, keys past their time, and an open door', async () => {
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const keys = JSON.stringify({ keys: [await exportJWK(publicKey)] });
@@ -342,14 +355,15 @@ describe('check', () => {
     const env = { CLIENTS_FILE: join(folder, 'clients.json'), ALLOW_ANONYMOUS: 'true' };
     const good = await checkWith(chatwoot, { ...env, JWKS_URL: `${chatwoot.url}/keys` });
     expect(good.code).toBe(0);
-    expect(good.lines.slice(0, 5)).toEqual([
+    expect(good.lines.slice(0, 6)).toEqual([
       'ok       Settings and clients: 2 clients',
       'note     Every key of client old is past its notAfter',
       'ok       Signed tokens are accepted',
       expect.stringMatching(/^note {5}ALLOW_ANONYMOUS/),
+      expect.stringMatching(/^ok {7}TAIL_MAX_AGE is 0s: /),
       'ok       JWKS_URL: 1 key',
     ]);
     const bad = await checkWith(chatwoot, { JWKS_URL: `${chatwoot.url}/planted` });
-    expect([bad.code, bad.lines[2]]).toEqual([1, 'problem  JWKS_URL: it answered with status 404']);
+    expect([bad.code, bad.lines[3]]).toEqual([1, 'problem  JWKS_URL: it answered with status 404']);
   });
 });

@@ -61,6 +61,7 @@ export interface TestClient {
   readonly scope?: '*' | readonly { readonly account: number; readonly conversations: '*' | readonly number[] }[];
   readonly view?: 'agent' | 'customer';
   readonly mayBypass?: boolean;
+  readonly tailMaxAge?: string;
   readonly rateLimit?: string;
 }
 

@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { prove } from '../../src/timeline/prove.ts';
+import type { Query } from '../../src/timeline/query.ts';
 import type { Timeline } from '../../src/timeline/timeline.ts';
 import { EMPTY_TIMELINE } from '../../src/timeline/timeline.ts';
 import {
+  FRESHNESS,
   after,
   answer,
   before,
@@ -284,13 +287,92 @@ describe('as of now', () => {
     expect(answer(timeline, latest, { later: 10, asOf: NOW + 1 })).toBe('lacks rows');
   });
 
-  test('`meta` has to be read at that moment or later, proved history stays', () => {
-    const history = reading(between(0, 3), [1, 2]);
-    expect(answer(known(history), before(2), { later: 10, asOf: NOW + 1 })).toBe('lacks meta');
-    const probed = known(history, reading(between(50, 51), [], 5));
-    expect(answer(probed, before(2), { later: 10, asOf: NOW + 5 })).toEqual([1]);
-    expect(answer(probed, before(2), { later: 10, asOf: NOW + 6 })).toBe('lacks meta');
+  test('`meta` has to be read at that moment or later, too', () => {
+    const timeline = known(reading(between(0, 1), [], 3), reading(latest, [4, 5], 5));
+    const lacksMeta = { ...timeline, envelope: { ...timeline.envelope!, askedAt: NOW + 3 } };
+    expect(answer(timeline, latest, { later: 10, asOf: NOW + 5 })).toEqual([4, 5]);
+    expect(answer(lacksMeta, latest, { later: 10, asOf: NOW + 5 })).toBe('lacks meta');
   });
+
+  test('a page that lies wholly in settled history stays, `meta` included', () => {
+    expect(answer(known(reading(between(0, 3), [1, 2])), before(2), { later: 10, asOf: NOW + 10 })).toEqual([1]);
+  });
+});
+
+describe('what is newest', () => {
+  test('has to be young as of when the caller came, however long its page took to be read', () => {
+    const timeline = known(reading(latest, [3, 4, 5]), reading(after(3), [4, 5]));
+    const demand = { later: 20 * SECONDS, freshness: { ...FRESHNESS, metaMaxAgeMs: 60 * SECONDS } };
+    for (const query of [latest, after(3)]) {
+      expect(answer(timeline, query, { ...demand, cameAt: NOW + 1 * SECONDS })).toBeInstanceOf(Array);
+      expect(answer(timeline, query, { ...demand, cameAt: NOW + 1 * SECONDS + 1 })).toMatch(/^lacks/);
+    }
+  });
+
+  test('is read anew for each caller where it may have no age', () => {
+    const timeline = known(reading(latest, [3, 4, 5]));
+    const freshness = { ...FRESHNESS, tailMaxAgeMs: 0 };
+    expect(answer(timeline, latest, { later: 500, freshness, cameAt: NOW })).toEqual([3, 4, 5]);
+    expect(answer(timeline, latest, { later: 500, freshness, cameAt: NOW + 1 })).toMatch(/^lacks/);
+  });
+});
+
+describe('a full page of the oldest rows, above which ids are open', () => {
+  const freshness = { ...FRESHNESS, tailMaxAgeMs: 0 };
+  const endingAt = (second: number) => known(reading(after(2), [3, 4, 5, row(6, second)]));
+  const settledS = 86_400 - 122; // SETTLE, and two seconds for clocks and cut-off microseconds
+
+  test('lives as long as `meta` where whatever is written on time comes after it, for who wants it as of now, too', () => {
+    const timeline = endingAt(settledS);
+    for (const asOf of [{}, { asOf: NOW + 10 * SECONDS }]) {
+      expect(answer(timeline, after(2), { later: 10 * SECONDS, freshness, ...asOf })).toEqual([3, 4, 5, 6]);
+      expect(answer(timeline, after(2), { later: 10 * SECONDS + 1, freshness, ...asOf })).toBe('lacks ids 1000 to Infinity');
+    }
+    const between5 = known(reading(between(2, 5000), [2, 3, 4, 5, row(6, settledS)]));
+    expect(answer(between5, between(2, 5000), { later: 10 * SECONDS, freshness })).toEqual([2, 3, 4, 5, 6]);
+  });
+
+  test('is like the tail where its last row is younger, and where it is not full', () => {
+    for (const [timeline, query] of [
+      [endingAt(settledS + 1), after(2)],
+      [known(reading(after(2), [3, 4, 5])), after(2)],
+    ] as const) {
+      expect(answer(timeline, query, { later: 1, freshness, cameAt: NOW })).toBeInstanceOf(Array);
+      expect(answer(timeline, query, { later: 1, freshness })).toBe('lacks ids 1000 to Infinity');
+      expect(answer(timeline, query, { later: 1, asOf: NOW + 1 })).toBe('lacks ids 1000 to Infinity');
+    }
+  });
+
+  test('is the same whatever age the tail may have, unlike what has to do with the tail', () => {
+    const uses = (timeline: Timeline, query: Query): boolean => {
+      const found = prove(timeline, query, { now: NOW, freshness });
+      return found.proved && found.usesTail;
+    };
+    expect(uses(endingAt(settledS), after(2))).toBe(false);
+    expect(uses(known(reading(between(0, 3), [1, 2])), before(2))).toBe(false);
+    expect(uses(endingAt(settledS + 1), after(2))).toBe(true);
+    expect(uses(known(reading(latest, [3, 4, 5])), latest)).toBe(true);
+    expect(uses(known(reading(before(2000), [4, 5])), before(2000))).toBe(true);
+  });
+});
+
+test('ids that are not settled, below a known row, are believed for a second at least, but not by who wants it as of now', () => {
+  const freshness = { ...FRESHNESS, tailMaxAgeMs: 0 };
+  const timeline = known(reading(latest, [row(1001, 86_390), row(1005, 86_395)]));
+  for (const query of [before(1005), between(1001, 1005)]) {
+    expect(answer(timeline, query, { later: 1 * SECONDS, freshness })).toContain(1001);
+    expect(answer(timeline, query, { later: 1 * SECONDS + 1, freshness })).toMatch(/^lacks ids \d+ to 1005$/);
+    expect(answer(timeline, query, { later: 1, freshness, asOf: NOW + 1 })).toMatch(/^lacks ids \d+ to 1005$/);
+    expect(answer(timeline, query, { later: 2 * SECONDS, freshness: { ...freshness, tailMaxAgeMs: 2000 } })).toContain(1001);
+  }
+  for (const query of [before(1006), between(1001, 1007), after(1001)])
+    expect(answer(timeline, query, { later: 1, freshness })).toMatch(/^lacks/);
+});
+
+test('what was read for a caller a moment ago is not due to be read again behind the answer', () => {
+  const freshness = { ...FRESHNESS, tailMaxAgeMs: 0 };
+  const found = prove(known(reading(latest, [3, row(1001), row(1002)])), latest, { now: NOW + 60, cameAt: NOW, freshness });
+  expect(found).toMatchObject({ proved: true, refresh: { history: false, meta: false } });
 });
 
 describe('standings', () => {

@@ -1,8 +1,9 @@
 // One random history: writes, reads, time, evictions and restarts, told by a string of bytes (so that fast-check can
 // shrink it), with the law checked at every step: whenever `prove` answers, the model answers the same.
 //
-// Excepted, as the promises have it: a row may be missing while it is younger than TAIL_MAX_AGE; a row that was deleted or
-// edited without a word may live on for HISTORY_MAX_AGE (twice that while it is refreshed behind).
+// Excepted, as the promises have it: a row may be missing while it is younger than TAIL_MAX_AGE, or than a second below a known one; a
+// back-dated one on a full page of the oldest rows that are all older than SETTLE while it is younger than META_MAX_AGE; a row that was deleted or edited without a
+// word may live on for HISTORY_MAX_AGE (twice that while it is refreshed behind).
 
 import type { compareAnswers } from '../../../src/timeline/compare.ts';
 import type { Freshness } from '../../../src/timeline/freshness.ts';
@@ -10,7 +11,7 @@ import type { vouchedFrontier } from '../../../src/timeline/frontier.ts';
 import type { learn } from '../../../src/timeline/learn.ts';
 import type { prove } from '../../../src/timeline/prove.ts';
 import type { Query } from '../../../src/timeline/query.ts';
-import { takesNewest } from '../../../src/timeline/query.ts';
+import { idRange, takesNewest } from '../../../src/timeline/query.ts';
 import type { Reading, Row } from '../../../src/timeline/reading.ts';
 import type { sawRows, Sequence } from '../../../src/timeline/sequence.ts';
 import type { Timeline } from '../../../src/timeline/timeline.ts';
@@ -129,6 +130,9 @@ const WRITES = [0, 1, 2, 3, 4, 4, 2, 0];
 const START_MS = 1_800_000_000_000;
 const WAITS_MS = [0, 1, 300, 900, 1_100, 5_000, 31_000, 90_000, 125_000, 300_000, 700_000, 1_000_000, 2_000_000];
 const BACKDATED_MS = [1_000, 3_000, 60_000, 180_000, 3_600_000, 86_400_000];
+
+/** For so long a row may be missing that was committed after one with a higher id. */
+const LATE_MS = 1_000;
 
 /** The state of one history. */
 export class World {
@@ -425,8 +429,9 @@ export class World {
     const answer = proof.rows.map((row) => this.#rowOf(row));
     const shown = new Set(answer);
     const oldestMs = 2 * freshness.historyMaxAgeMs;
+    const mayBeMissing = this.#whatMayBeMissing(query, answer);
     const rows = this.rows.filter((row) => {
-      if (isVisible(row, this.now)) return shown.has(row) || this.now - row.committedAt! > freshness.tailMaxAgeMs;
+      if (isVisible(row, this.now)) return shown.has(row) || !mayBeMissing(row);
       return shown.has(row) && row.deletedAt !== null && this.now - row.deletedAt <= oldestMs && !this.#gone.has(row);
     });
     const limits = this.#subject.PAGE_LIMIT;
@@ -448,10 +453,19 @@ export class World {
     throw new LawBroken(`${wrong}: ${JSON.stringify(query)} was answered with ${answer.map((row) => row.id).join(' ')}`);
   }
 
+  #whatMayBeMissing(query: Query, answer: readonly ModelRow[]): (row: ModelRow) => boolean {
+    const { tailMaxAgeMs, metaMaxAgeMs, settleMs } = this.#rules.freshness;
+    const isBelowKnown = idRange(query).hi <= Math.max(-1, ...this.timeline.rows.map(({ id }) => id));
+    const soonMs = isBelowKnown ? Math.max(tailMaxAgeMs, LATE_MS) : tailMaxAgeMs;
+    const isFullOfOldest = !takesNewest(query) && answer.length === this.#subject.PAGE_LIMIT[query.mode];
+    const inHistory = isFullOfOldest && answer.at(-1)!.us / 1000 <= this.now - settleMs;
+    return (row) => this.now - row.committedAt! <= (inHistory && isBackDated(row) ? metaMaxAgeMs : soonMs);
+  }
+
   /** A right answer is not called different from what upstream says next. Ids that come twice nobody tells apart. */
   #checkComparison(query: Query, proved: readonly Row[], answer: readonly ModelRow[]): void {
-    const isOld = (row: ModelRow): boolean =>
-      !isVisible(row, this.now) || this.now - row.committedAt! > this.#rules.freshness.tailMaxAgeMs;
+    const mayBeMissing = this.#whatMayBeMissing(query, answer);
+    const isOld = (row: ModelRow): boolean => !isVisible(row, this.now) || !mayBeMissing(row);
     if (!this.rows.every((row) => isOld(row) && !row.isBelowOthers)) return;
     const read = this.#ask(query, this.tally.proofs);
     const comparison = this.#subject.compareAnswers(query, proved, read, Infinity);
@@ -471,6 +485,11 @@ export class World {
     }
     return null;
   }
+}
+
+/** By more than clocks and cut-off microseconds explain. */
+function isBackDated({ us, versions }: ModelRow): boolean {
+  return us / 1000 < versions[0]! - 2_000;
 }
 
 function idOf({ id }: Row): number {

@@ -31,6 +31,9 @@ export const EVERYTHING: Rules = {
   freshness: FRESHNESS,
 };
 
+/** The same where the newest rows may have no age. */
+export const AT_ONCE: Rules = { ...EVERYTHING, freshness: { ...FRESHNESS, tailMaxAgeMs: 0 } };
+
 /** What no evidence in one conversation can tell from plain history, again and again. */
 export const UNDER_BACK_DATED: Rules = { ...EVERYTHING, opening: 'under-back-dated' };
 

@@ -7,7 +7,18 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import type { Excuse, Rules, Subject } from './history.ts';
 import { belowOthers, beyondSettle, LawBroken, underBackDated, underHidden } from './history.ts';
-import { BEYOND_SETTLE, EVERYTHING, IMPORTS, OVERTAKEN, RESTORED, runLaw, SHOWN_UP, STRAY, UNDER_BACK_DATED } from './law.ts';
+import {
+  AT_ONCE,
+  BEYOND_SETTLE,
+  EVERYTHING,
+  IMPORTS,
+  OVERTAKEN,
+  RESTORED,
+  runLaw,
+  SHOWN_UP,
+  STRAY,
+  UNDER_BACK_DATED,
+} from './law.ts';
 import type { PlanSubject } from './plan-law.ts';
 import { runPlanLaw } from './plan-law.ts';
 
@@ -26,10 +37,12 @@ interface Mutant {
 }
 
 const LATE_ONLY: Rules = { ...EVERYTHING, backDating: false };
+const LATE_AT_ONCE: Rules = { ...AT_ONCE, backDating: false };
 const BACK_DATED_ONLY: Rules = { ...EVERYTHING, lateCommits: false };
 
 /** What these rules except. */
 const EXCUSES: ReadonlyMap<Rules, Excuse> = new Map([
+  [AT_ONCE, underBackDated],
   [EVERYTHING, underBackDated],
   [UNDER_BACK_DATED, underBackDated],
   [SHOWN_UP, underHidden],
@@ -87,6 +100,34 @@ const MUTANTS: readonly Mutant[] = [
     file: 'freshness.ts',
     from: "    case 'transient':\n      return tailLifetime(freshness);",
     to: "    case 'transient':\n      return historyLifetime(freshness);",
+  },
+  {
+    rule: 'a page of the oldest rows may lack late ones unless its last row is SETTLE old',
+    file: 'prove.ts',
+    from: '<= askedAt - settleMs;',
+    to: '<= Infinity;',
+    rules: LATE_AT_ONCE,
+  },
+  {
+    rule: 'what is not settled below a known row is believed for a second',
+    file: 'freshness.ts',
+    from: 'Math.max(tailMaxAgeMs, LATE_MS)',
+    to: 'Infinity',
+    rules: LATE_ONLY,
+  },
+  {
+    rule: 'what is above all that is known is the tail',
+    file: 'prove.ts',
+    from: 'range.hi <= highestId(timeline);\n  const lifetimeOf',
+    to: 'range.hi <= Infinity;\n  const lifetimeOf',
+    rules: AT_ONCE,
+  },
+  {
+    rule: 'what lies above a full page of old rows expires',
+    file: 'freshness.ts',
+    from: 'return { freshMs: metaMaxAgeMs, usableMs: metaMaxAgeMs };',
+    to: 'return { freshMs: metaMaxAgeMs, usableMs: Infinity };',
+    rules: BACK_DATED_ONLY,
   },
   {
     rule: 'a filtered reading speaks of public rows only',
