@@ -129,7 +129,8 @@ describe.runIf(installed)('the example page', () => {
     const text = await page.evaluate<string>('document.documentElement.textContent');
     expect(text).not.toMatch(/canary|Customer called twice|was marked resolved/);
     expect(traffic.complaints).toEqual([]);
-    for (const response of traffic.responses)
+    // A poll that found nothing new has no body.
+    for (const response of traffic.responses.filter((each) => each.status() !== 304))
       expect(await response.text()).not.toMatch(/canary-(?:note|activity)|@example\.test|\+49155/);
   });
 
