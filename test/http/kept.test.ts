@@ -37,9 +37,9 @@ function fileOf(n: number): string {
   });
   const clients = [
     ...(withAgent ? [client('agent', { scope: '*' })] : []),
-    client('customer', { scope: customer, view: 'customer' }),
+    client('customer', { scope: customer, view: 'customer', tailMaxAge: '0s' }),
     client('narrow', { scope: narrow, rateLimit: '5/10s' }),
-    client('mortal', { scope: '*' }, { notAfter: new Date(STARTED_AT + 60_000).toISOString() }),
+    client('mortal', { scope: '*', tailMaxAge: '2s' }, { notAfter: new Date(STARTED_AT + 60_000).toISOString() }),
   ];
   return JSON.stringify({ clients });
 }
