@@ -1,6 +1,6 @@
 // The reference trace: what each cache reads upstream, and what it gets wrong, for the same reads.
 //
-//   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--people N] [--tail ms]
+//   npx tsx bench/reference-trace/main.ts [--seed N] [--hours H] [--people N] [--tail ms] [--feed] [--feed-max-age ms]
 
 import { parseArgs } from 'node:util';
 import type { Query } from '../../src/timeline/query.ts';
@@ -9,6 +9,7 @@ import { Floor } from './floor.ts';
 import type { Policy } from './policies.ts';
 import {
   Backscroll,
+  feedsFrom,
   FRESHNESS,
   MEMORY_BYTES,
   NoCache,
@@ -30,12 +31,15 @@ const { values } = parseArgs({
     hours: { type: 'string', default: '3' },
     people: { type: 'string', default: String(READERS.people) },
     tail: { type: 'string', default: '0' },
+    feed: { type: 'boolean', default: false },
+    'feed-max-age': { type: 'string', default: '60000' },
   },
 });
 const seed = Number(values.seed);
 const hours = Number(values.hours);
 const people = Number(values.people);
 FRESHNESS.tailMaxAgeMs = Number(values.tail);
+FRESHNESS.feedMaxAgeMs = Number(values['feed-max-age']);
 const startedAt = performance.now();
 
 const START = Date.UTC(2026, 0, 15, 9);
@@ -45,12 +49,14 @@ const none = new NoCache(world, time);
 const byPage = new PageCache('page key, closed pages', ttlOfClosedPages, world, time);
 const bySettledPage = new PageCache('page key, also short', ttlOfSettledPages, world, time);
 const backscroll = new Backscroll(world, time);
+const fed = values.feed ? feedsFrom(START, seed).map((feed) => new Backscroll(world, time, feed)) : [];
 const policies: readonly Policy[] = [
   none,
   new PageCache('URL key, TTL', ttlByUrl, world, time),
   byPage,
   bySettledPage,
   backscroll,
+  ...fed,
 ];
 const scores = new Map(policies.map((policy) => [policy, new Scores(world, policy)]));
 
@@ -146,6 +152,30 @@ printTable(
   }),
 );
 
+if (values.feed) {
+  printTable(
+    'The feed: all calls, pollers included, and messages that answers lack',
+    ['cache', 'calls', '/ page key', 'bound', 'lacks what had been told', 'lacks what is older than FEED_MAX_AGE', 'wrong rows'],
+    [backscroll, ...fed].map((policy) => {
+      const { history, newest } = scores.get(policy)!;
+      const total = policy.upstream.total('calls');
+      return [
+        policy.name,
+        total,
+        (total / byPage.upstream.total('calls')).toFixed(3),
+        policy === fed[0] ? (1 / 12).toFixed(3) : '',
+        history.missesTold + newest.missesTold,
+        history.missesRow + newest.missesRow,
+        history.wrongRows + newest.wrongRows,
+      ];
+    }),
+  );
+  printTable(
+    'The feed: calls by reason',
+    ['cache', ...CAUSES],
+    fed.map(({ name, upstream }) => [name, ...CAUSES.map((cause) => upstream.tallies.get(cause)!.calls)]),
+  );
+}
 for (const [rule, { newestRows, historyRows, historyCalls }] of [
   ['settled rows of newest pages may be as old as history', floor],
   ['newest pages as of now', strictFloor],

@@ -13,14 +13,17 @@ import { asking, CountingUpstream } from './upstream.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import { ACCOUNT, type World } from './world.ts';
 
-/** The defaults of the program (src/config.ts), unless the command line has another tail. */
-export const FRESHNESS: { -readonly [Part in keyof Freshness]: Freshness[Part] } = {
+/** The defaults of the program (src/config.ts), unless the command line says otherwise. */
+export const FRESHNESS: { -readonly [Part in keyof Freshness]-?: number } = {
   tailMaxAgeMs: 0,
   metaMaxAgeMs: 10_000,
   historyMaxAgeMs: 15 * 60_000,
   staleIfErrorMs: 60 * 60_000,
   settleMs: 2 * 60_000,
+  feedMaxAgeMs: 60_000,
 };
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 export const MEMORY_BYTES = 256 * 2 ** 20;
 export const SHADOW_RATE = 0.001;
 /** The engine's time-out runs in real time; the trace does not mean it. */
@@ -35,6 +38,8 @@ export interface PolicyAnswer {
 export interface Policy {
   readonly name: string;
   readonly upstream: CountingUpstream;
+  /** With a feed: when the event came that tells that a message was created, ms. */
+  readonly told?: ReadonlyMap<number, number>;
   read(conversationId: number, query: Query): Promise<PolicyAnswer>;
 }
 
@@ -106,19 +111,53 @@ export class PageCache implements Policy {
   }
 }
 
+/** What tells Backscroll of changes. */
+export interface FeedOptions {
+  readonly name: string;
+  /** Decides whether an event of this moment (ms) is lost, without a word. */
+  readonly loses: (at: number) => boolean;
+  /** Since when the feed is trusted at this moment, both in ms; null while it is not. */
+  readonly fedSince: (at: number) => number | null;
+}
+
+/** From a commit to its event: Chatwoot's job, Redis, the socket. ms. */
+const EVENT_AFTER_MS = 100;
+
+/** A feed that works, one that loses an event in a hundred without anybody noticing, and one that hears nothing for an hour. */
+export function feedsFrom(startAt: number, seed: number): readonly FeedOptions[] {
+  const random = seededRandom(seed);
+  const always = { loses: () => false, fedSince: () => startAt };
+  const [deafFrom, deafUntil] = [startAt + HOUR_MS / 2, startAt + (3 * HOUR_MS) / 2];
+  const isDeaf = (at: number): boolean => at >= deafFrom && at < deafUntil;
+  return [
+    { ...always, name: 'Backscroll, feed' },
+    { ...always, name: 'Backscroll, feed, 1 % lost', loses: () => random() < 0.01 },
+    {
+      name: 'Backscroll, feed, deaf hour',
+      loses: isDeaf,
+      // Nothing came for a minute.
+      fedSince: (at) => (at < deafFrom + MINUTE_MS ? startAt : isDeaf(at) ? null : deafUntil),
+    },
+  ];
+}
+
 export class Backscroll implements Policy {
-  readonly name = 'Backscroll';
+  readonly name: string;
+  /** When the event came that tells that a message was created, ms. */
+  readonly told = new Map<number, number>();
   readonly upstream: CountingUpstream;
   readonly engine: ReadThrough;
   readonly learnt = new Map<LearnOutcome, number>();
   shadowDifferences = 0;
 
-  constructor(world: World, time: VirtualTime) {
+  constructor(world: World, time: VirtualTime, feed?: FeedOptions) {
+    this.name = feed?.name ?? 'Backscroll';
     this.upstream = new CountingUpstream(world, time);
     this.engine = new ReadThrough({
       upstream: this.upstream,
       now: () => time.now,
       freshness: FRESHNESS,
+      ...(feed === undefined ? {} : { fedSince: () => feed.fedSince(time.now) }),
       memoryBytesMax: MEMORY_BYTES,
       mode: 'proved',
       shadowRate: SHADOW_RATE,
@@ -140,6 +179,15 @@ export class Backscroll implements Policy {
           throw new Error('ids rise here');
         },
       },
+    });
+    if (feed === undefined) return;
+    world.listeners.push(({ id, conversationId }, what) => {
+      if (feed.loses(time.now)) return;
+      time.at(time.now + EVENT_AFTER_MS, () => {
+        if (what === 'created') this.told.set(id, time.now);
+        const conversation = { accountId: ACCOUNT, conversationId };
+        this.engine.apply(what === 'created' ? { kind: 'tail', conversation, seenId: id } : { kind: 'row', conversation, id });
+      });
     });
   }
 

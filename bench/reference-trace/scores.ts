@@ -27,12 +27,14 @@ interface Score {
   oldContent: number;
   missesRow: number;
   showsPast: number;
+  /** Answers that lack a message although its event had come. */
+  missesTold: number;
 }
 
 const EXAMPLES_MAX = 4;
 
 function nothing(): Score {
-  return { reads: 0, hits: 0, rows: 0, wrongRows: 0, oldContent: 0, missesRow: 0, showsPast: 0 };
+  return { reads: 0, hits: 0, rows: 0, wrongRows: 0, oldContent: 0, missesRow: 0, showsPast: 0, missesTold: 0 };
 }
 
 export class Scores {
@@ -104,15 +106,18 @@ export class Scores {
   #judge(answered: Answered, score: Score): void {
     const { conversationId, query, askedAt, answeredAt, rows } = answered;
     const isHistory = query.mode !== 'latest';
+    const { told } = this.#policy;
+    const tailMaxAgeMs = told === undefined ? FRESHNESS.tailMaxAgeMs : FRESHNESS.feedMaxAgeMs;
+    if (told !== undefined && this.#world.truth.lacksTold(answered, told)) score.missesTold++;
     const { verdict, missesRow, showsPast } = this.#world.truth.judge({
       conversationId,
       query,
       rows,
       askedAt,
       answeredAt,
-      rowsMaxAgeMs: FRESHNESS.tailMaxAgeMs,
+      rowsMaxAgeMs: tailMaxAgeMs,
       settledMaxAgeMs: 2 * FRESHNESS.historyMaxAgeMs,
-      unsettledMaxAgeMs: isHistory ? 2 * FRESHNESS.historyMaxAgeMs : FRESHNESS.tailMaxAgeMs,
+      unsettledMaxAgeMs: isHistory ? 2 * FRESHNESS.historyMaxAgeMs : tailMaxAgeMs,
       settleMs: FRESHNESS.settleMs,
     });
     if (verdict === 'wrong-rows') score.wrongRows++;

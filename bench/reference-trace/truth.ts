@@ -91,6 +91,23 @@ export class Truth {
     return { verdict: isCurrent ? 'right' : 'old-content', missesRow: false, showsPast };
   }
 
+  /** True if the answer lacks a message that belongs on it, and that had been told of when it was asked for. */
+  lacksTold(
+    {
+      conversationId,
+      query,
+      rows,
+      askedAt,
+      answeredAt,
+    }: Pick<Claim, 'conversationId' | 'query' | 'rows' | 'askedAt' | 'answeredAt'>,
+    told: ReadonlyMap<number, number>,
+  ): boolean {
+    const shown = new Set(rows.map(({ id }) => id));
+    return this.#findAt(conversationId, query, answeredAt).some(
+      ({ row, committedAt }) => !shown.has(row.id) && committedAt < askedAt && (told.get(row.id) ?? Infinity) <= askedAt,
+    );
+  }
+
   /** True if the row's id was handed out so long before that it is settled. */
   isSettled(id: number, at: number, settleMs: number): boolean {
     return at - this.#byId.get(id)!.handedOutAt >= settleMs;

@@ -16,8 +16,8 @@ export const LATENCY = { perReadMs: 50, perRowMs: 0.3 } as const;
 /** `newest` is what is read for callers of the newest page; the rest are reads for history, `seal`, `refresh` and `meta` behind answers. */
 export type Cause = 'newest' | Exclude<ReadReason, 'forward'> | 'history';
 
-export const CAUSES: readonly Cause[] = ['newest', 'history', 'fill', 'seal', 'refresh', 'meta', 'shadow'];
-export const BACKGROUND: readonly Cause[] = ['seal', 'refresh', 'meta', 'shadow'];
+export const CAUSES: readonly Cause[] = ['newest', 'history', 'fill', 'seal', 'refresh', 'meta', 'probe', 'shadow'];
+export const BACKGROUND: readonly Cause[] = ['seal', 'refresh', 'meta', 'probe', 'shadow'];
 
 export interface Tally {
   calls: number;

@@ -50,6 +50,9 @@ export const WORLD = {
 /** A message that has just become visible. */
 export type Commit = (row: MessageRow) => void;
 
+/** A message that has just become visible, or has just changed. */
+export type Told = (row: MessageRow, what: 'created' | 'updated') => void;
+
 export class World {
   readonly truth = new Truth();
   /** Conversations by rank: the first gets the largest share of messages and readers. */
@@ -57,6 +60,8 @@ export class World {
   readonly lengths: readonly number[];
   readonly startAt: number;
   readonly envelope = { head: '', tail: ']}' };
+  /** Who hears of every change. */
+  readonly listeners: Told[] = [];
   readonly events = { messages: 0, statusChanges: 0, edits: 0, backdated: 0, late: 0 };
   readonly #time: VirtualTime;
   readonly #table: MessageTable;
@@ -138,6 +143,7 @@ export class World {
     this.#time.at(this.#time.now + afterMs, () => {
       const row = this.#table.edit(id, change);
       this.truth.edited(id, this.#read(row).raw, this.#time.now);
+      for (const tell of this.listeners) tell(row, 'updated');
       this.#changed.add(row.conversationId);
     });
   }
@@ -145,6 +151,7 @@ export class World {
   #committed(row: MessageRow, handedOutAt: number): void {
     this.truth.committed(row, this.#read(row).raw, { handedOutAt, at: this.#time.now });
     this.#changed.add(row.conversationId);
+    for (const tell of this.listeners) tell(row, 'created');
   }
 
   /** All past messages, their ids in the order in which they were written. */

@@ -12,6 +12,8 @@ export interface KeptProof {
   readonly mode: HistoryMode;
   /** The age that the tail might have. */
   readonly tailMaxAgeMs: number;
+  /** Since when the account was fed; undefined where it was not. */
+  readonly fedSince: number | undefined;
   readonly proof: Proof;
   readonly provedAt: number;
   /** The knowledge that it follows from is not what is known any more. */
@@ -22,6 +24,7 @@ export interface KeptProof {
 export interface Circumstances {
   readonly mode: HistoryMode;
   readonly tailMaxAgeMs: number;
+  readonly fedSince: number | undefined;
   readonly now: number;
 }
 
@@ -54,9 +57,9 @@ export function keptProof(kept: readonly KeptProof[], query: Query, wanted: Circ
 }
 
 /** Whether it is what proving would come to now, and nothing is due behind it. */
-export function holds(kept: KeptProof, { mode, tailMaxAgeMs, now }: Circumstances): boolean {
+export function holds(kept: KeptProof, { mode, tailMaxAgeMs, fedSince, now }: Circumstances): boolean {
   const { isVoid, proof, provedAt } = kept;
-  if (isVoid || kept.mode !== mode || !isOfTail(kept, tailMaxAgeMs)) return false;
+  if (isVoid || kept.mode !== mode || kept.fedSince !== fedSince || !isOfTail(kept, tailMaxAgeMs)) return false;
   return now >= provedAt && now < provedAt + KEPT_MS && now <= proof.freshUntil;
 }
 

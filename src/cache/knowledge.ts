@@ -1,5 +1,7 @@
 // What is known of one conversation, in the mode it is to be answered in.
 
+import type { Due } from '../timeline/changes.ts';
+import { NOTHING_DUE, withoutRead } from '../timeline/changes.ts';
 import type { LearnContext, LearnOutcome } from '../timeline/learn.ts';
 import { followsTheFinder, learn } from '../timeline/learn.ts';
 import type { ExactPages } from '../timeline/exact.ts';
@@ -11,7 +13,7 @@ import { prove } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
 import type { Timeline } from '../timeline/timeline.ts';
-import { EMPTY_TIMELINE, memoryBytes } from '../timeline/timeline.ts';
+import { EMPTY_TIMELINE, findRow, memoryBytes } from '../timeline/timeline.ts';
 
 /** `proved`: whatever follows from what was read. `exact`: only what the very same query read. */
 export type HistoryMode = 'proved' | 'exact';
@@ -19,12 +21,20 @@ export type HistoryMode = 'proved' | 'exact';
 export interface Knowledge {
   readonly timeline: Timeline;
   readonly exact: ExactPages;
+  /** What of both changed since it was read. */
+  readonly due: Due;
   readonly walk: Walk;
   /** When the newest page was last read as it is asked, ms. */
   readonly newestAskedAt: number;
 }
 
-export const NO_KNOWLEDGE: Knowledge = { timeline: EMPTY_TIMELINE, exact: NO_PAGES, walk: FIRST_WALK, newestAskedAt: -Infinity };
+export const NO_KNOWLEDGE: Knowledge = {
+  timeline: EMPTY_TIMELINE,
+  exact: NO_PAGES,
+  due: NOTHING_DUE,
+  walk: FIRST_WALK,
+  newestAskedAt: -Infinity,
+};
 
 /** After this many contradictions a conversation is answered by exact query only. */
 const CONTRADICTIONS_MAX = 3;
@@ -40,9 +50,10 @@ export function exactly(knowledge: Knowledge): Knowledge {
 }
 
 export function proveFrom(knowledge: Knowledge, mode: HistoryMode, query: Query, context: ProveContext): Proof | Gap {
+  const { due } = knowledge;
   return modeOf(knowledge, mode) === 'exact'
-    ? proveExact(knowledge.exact, query, context)
-    : prove(knowledge.timeline, query, context);
+    ? proveExact(knowledge.exact, query, { ...context, due })
+    : prove(knowledge.timeline, query, { ...context, due });
 }
 
 /**
@@ -63,7 +74,8 @@ export function learnInto(
   const { timeline, outcome } = learn(knowledge.timeline, reading, context);
   if (outcome === 'foreign') return { knowledge: exactly(knowledge), outcome };
   const newestAskedAt = reading.query.mode === 'latest' ? reading.askedAt : knowledge.newestAskedAt;
-  return { knowledge: { ...knowledge, timeline, newestAskedAt }, outcome };
+  const due = withoutRead(knowledge.due, (id) => findRow(timeline, id)?.readAt);
+  return { knowledge: { ...knowledge, timeline, due, newestAskedAt }, outcome };
 }
 
 /** About what it holds of memory, in bytes. */

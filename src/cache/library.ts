@@ -2,6 +2,8 @@
 // learnt in the same turn in which its answer arrives.
 
 import { BackscrollError } from '../errors.ts';
+import type { Due } from '../timeline/changes.ts';
+import { lastDueAt } from '../timeline/changes.ts';
 import type { Freshness } from '../timeline/freshness.ts';
 import { historyLifetime, metaLifetime, tailLifetime } from '../timeline/freshness.ts';
 import { vouchedFrontier } from '../timeline/frontier.ts';
@@ -12,11 +14,11 @@ import type { Walk } from '../timeline/plan/walk.ts';
 import { nextWalk, restFromSeals } from '../timeline/plan/walk.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import { highestId, settledTop } from '../timeline/prove.ts';
-import type { Query } from '../timeline/query.ts';
+import type { MessageId, Query } from '../timeline/query.ts';
 import { idRange, queryKey, takesNewest } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
 import type { Sequence } from '../timeline/sequence.ts';
-import { NOTHING_SEEN, sawRows } from '../timeline/sequence.ts';
+import { heardOfId, NOTHING_SEEN, sawRows } from '../timeline/sequence.ts';
 import { AnswerCut } from '../upstream/map-broken-exchange.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
@@ -24,11 +26,12 @@ import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { exactly, learnInto, modeOf, proveFrom } from './knowledge.ts';
-import { conversationKey, MemoryStore } from './memory-store.ts';
+import { conversationKey, conversationOfKey, MemoryStore } from './memory-store.ts';
 import { holds, type Circumstances, type KeptProof } from './kept-proof.ts';
 import { MissingConversations } from './missing.ts';
 import { NewestTurns } from './newest-turns.ts';
 import type { CacheObserver, ReadReason } from './observer.ts';
+import { ReadsUnderWay } from './reads-under-way.ts';
 
 export interface LibraryOptions {
   readonly upstream: Upstream;
@@ -39,6 +42,8 @@ export interface LibraryOptions {
   readonly memoryBytesMax: number;
   readonly mode: HistoryMode;
   readonly observer: CacheObserver;
+  /** Since when (ms of the engine's clock) every change in the account is heard of; null while not. Absent without a feed. */
+  readonly fedSince?: (accountId: number) => number | null;
   /** Told what is forgotten as soon as it is, so that what others made of it goes too. */
   readonly onForgotten?: (extent: Extent) => void;
 }
@@ -95,6 +100,7 @@ export class Library {
   #mode: HistoryMode;
   #sequence: Sequence = NOTHING_SEEN;
   readonly #newestTurns: NewestTurns;
+  readonly #underWay = new ReadsUnderWay();
 
   constructor(options: LibraryOptions) {
     this.#options = options;
@@ -163,35 +169,66 @@ export class Library {
   prove(conversation: ConversationId, query: Query, demand: ProveDemand = {}): Proof | Gap {
     const { tail, asOf, stale = false } = demand;
     const { now } = this;
+    const fedSince = this.#fedSince(conversation);
     const context = {
       now,
       freshness: this.#freshnessFor(tail),
       cameAt: tail?.cameAt ?? now,
       stale,
       ...(asOf === undefined ? {} : { asOf }),
+      ...(fedSince === undefined ? {} : { fedSince }),
     };
     return proveFrom(this.#store.get(conversation), this.#mode, query, context);
   }
 
   /** What `prove` came to just now for callers with no other demand than this age of the tail, if it is kept and still the same. */
   keptProof(conversation: ConversationId, query: Query, tailMaxAgeMs?: number): KeptProof | null {
-    return this.#store.keptProof(conversation, query, this.#circumstances(tailMaxAgeMs));
+    return this.#store.keptProof(conversation, query, this.#circumstances(conversation, tailMaxAgeMs));
   }
 
   /** Whether such a one still is the same. */
-  holds(kept: KeptProof, tailMaxAgeMs?: number): boolean {
-    return holds(kept, this.#circumstances(tailMaxAgeMs));
+  holds(conversation: ConversationId, kept: KeptProof, tailMaxAgeMs?: number): boolean {
+    return holds(kept, this.#circumstances(conversation, tailMaxAgeMs));
   }
 
   /** Keeps what `prove` has just come to, for no other demand and with nothing to be read behind it. */
   keepProof(conversation: ConversationId, query: Query, proof: Proof, tailMax?: number): void {
-    const { now, mode, tailMaxAgeMs } = this.#circumstances(tailMax);
+    const { now, ...made } = this.#circumstances(conversation, tailMax);
     if (now > proof.freshUntil) return;
-    this.#store.keepProof(conversation, { query, mode, tailMaxAgeMs, proof, provedAt: now, isVoid: false });
+    this.#store.keepProof(conversation, { ...made, query, proof, provedAt: now, isVoid: false });
   }
 
-  #circumstances(tailMaxAgeMs = this.#options.freshness.tailMaxAgeMs): Circumstances {
-    return { mode: this.#mode, tailMaxAgeMs, now: this.now };
+  #circumstances(conversation: ConversationId, tailMaxAgeMs = this.#options.freshness.tailMaxAgeMs): Circumstances {
+    return { mode: this.#mode, tailMaxAgeMs, fedSince: this.#fedSince(conversation), now: this.now };
+  }
+
+  #fedSince({ accountId }: ConversationId): number | undefined {
+    return this.#options.fedSince?.(accountId) ?? undefined;
+  }
+
+  /** Whether every change of the conversation is heard of. */
+  isFed(conversation: ConversationId): boolean {
+    return this.#fedSince(conversation) !== undefined;
+  }
+
+  /** Parts of what is known are due, and of what is being read, as if it were known. */
+  markDue(conversation: ConversationId, mark: (due: Due, knowledge: Knowledge) => Due): void {
+    this.#missing.delete(conversation);
+    const knowledge = this.#store.get(conversation);
+    this.#underWay.mark(conversationKey(conversation), (due) => mark(due, knowledge));
+    if (this.#store.has(conversation)) this.#store.set(conversation, { ...knowledge, due: mark(knowledge.due, knowledge) });
+  }
+
+  /** An id has been handed out: whoever told of it had read it. */
+  heardOf(id: MessageId): void {
+    this.#sequence = heardOfId(this.#sequence, id, this.now, this.#options.freshness.settleMs);
+  }
+
+  /** The conversations of an account, or of one of its contacts, of which something is known or being read. */
+  concernedBy(accountId: number, contactId?: number): readonly ConversationId[] {
+    const known = contactId === undefined ? this.#store.ofAccount(accountId) : this.#store.ofContact(accountId, contactId);
+    const beingRead = [...this.#underWay.keys()].filter((key) => key.startsWith(`${accountId}/`)).map(conversationOfKey);
+    return [...known, ...beingRead.filter((conversation) => !this.#store.has(conversation))];
   }
 
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
@@ -203,6 +240,7 @@ export class Library {
     const { reason, priority, reader, onTurn, tail, asOf = this.#oldestOfUse(conversation, query, tail), signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason);
+      const end = this.#underWay.begin(conversationKey(conversation));
       try {
         const answer = await this.#options.upstream.read(conversation, query, abort, {
           priority,
@@ -217,6 +255,8 @@ export class Library {
       } catch (error) {
         this.#heed(conversation, error, flight);
         throw error;
+      } finally {
+        end();
       }
     };
     // Reads behind answers join callers' reads, and never the other way round: they may wait for long. Nor do they wait in their line.
@@ -244,8 +284,14 @@ export class Library {
     const freshness = this.#freshnessFor(tail);
     const top = settledTop(this.#store.get(conversation).timeline, query.publicOnly);
     const isSettled = query.mode !== 'before_timestamp' && idRange(query).hi <= top;
-    if (isSettled) return this.now - metaLifetime(freshness, false).usableMs;
-    return (tail?.cameAt ?? this.now) - tailLifetime(freshness).usableMs;
+    const cameAt = tail?.cameAt ?? this.now;
+    const oldest = isSettled ? this.now - metaLifetime(freshness, false).usableMs : cameAt - tailLifetime(freshness).usableMs;
+    return Math.max(oldest, Math.min(cameAt, lastDueAt(this.#dueOf(conversation))));
+  }
+
+  /** What is due, also of what comes of reads under way. */
+  #dueOf(conversation: ConversationId): Due {
+    return this.#underWay.dueWith(conversationKey(conversation), this.#store.get(conversation).due);
   }
 
   #freshnessFor(tail: TailDemand | undefined): Freshness {
@@ -314,10 +360,21 @@ export class Library {
       settleMs,
       expiredBefore: reading.askedAt - historyLifetime(freshness).usableMs,
     };
-    const { knowledge, outcome } = learnInto(this.#store.get(conversation), this.#mode, reading, context);
+    const before = { ...this.#store.get(conversation), due: this.#dueOf(conversation) };
+    const { knowledge, outcome } = learnInto(before, this.#mode, reading, context);
     observer.learnt(outcome, conversation);
+    if (observer.appeared !== undefined) this.#tellOfAppeared(conversation, before, reading);
     this.#store.set(conversation, knowledge);
     return outcome === 'learnt' || outcome === 'contradiction';
+  }
+
+  #tellOfAppeared(conversation: ConversationId, { timeline }: Knowledge, { rows, askedAt }: Reading): void {
+    const highest = highestId(timeline);
+    const last = timeline.statements.at(-1);
+    if (highest < 0 || last === undefined || last.hi !== Infinity || (last.unknown?.from ?? null) !== null) return;
+    const ids = rows.map(({ id }) => id).filter((id) => id > highest);
+    if (ids.length === 0 || last.askedAt > askedAt) return;
+    this.#options.observer.appeared?.(conversation, ids, { askedAt, previousAskedAt: last.askedAt });
   }
 
   /** Ends proofs for a conversation of which an answer came that the finder does not give. */

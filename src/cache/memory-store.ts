@@ -2,7 +2,9 @@
 
 import { LRUCache } from 'lru-cache';
 import type { Query } from '../timeline/query.ts';
+import type { Envelope } from '../timeline/reading.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
+import { ContactIndex } from './contact-index.ts';
 import type { Circumstances, KeptProof } from './kept-proof.ts';
 import { keepProof, keptProof, keptProofBytes, voidAll } from './kept-proof.ts';
 import type { Knowledge } from './knowledge.ts';
@@ -13,8 +15,18 @@ export function conversationKey({ accountId, conversationId }: ConversationId): 
   return `${accountId}/${conversationId}`;
 }
 
+export function conversationOfKey(key: string): ConversationId {
+  const slash = key.indexOf('/');
+  return { accountId: Number(key.slice(0, slash)), conversationId: Number(key.slice(slash + 1)) };
+}
+
+/** The latest that is known, in whichever mode. */
+function envelopeOf({ timeline, exact }: Knowledge): Envelope | null {
+  return exact.envelope ?? timeline.envelope;
+}
+
 /** What the map, its key and the bookkeeping of the LRU cost for one conversation. */
-const ENTRY_BYTES = 300;
+const ENTRY_BYTES = 500;
 
 interface Entry {
   readonly knowledge: Knowledge;
@@ -26,6 +38,7 @@ const NO_PROOFS: readonly KeptProof[] = [];
 
 export class MemoryStore {
   readonly #entries: LRUCache<string, Entry>;
+  #contacts: ContactIndex | null = null;
 
   /** @param bytesMax what all knowledge together may hold. A single conversation beyond it is not kept. */
   constructor(bytesMax: number) {
@@ -33,8 +46,10 @@ export class MemoryStore {
       maxSize: bytesMax,
       sizeCalculation: ({ knowledge, proofs }) => ENTRY_BYTES + Math.ceil(knowledgeBytes(knowledge)) + keptProofBytes(proofs),
       // Where other knowledge takes its place, `set` does it; where one more proof does, they still hold.
-      dispose: ({ proofs }, _key, reason) => {
-        if (reason !== 'set') voidAll(proofs);
+      dispose: ({ proofs }, key, reason) => {
+        if (reason === 'set') return;
+        voidAll(proofs);
+        this.#contacts?.delete(key);
       },
     });
   }
@@ -68,6 +83,24 @@ export class MemoryStore {
     const key = conversationKey(conversation);
     voidAll(this.#entries.peek(key)?.proofs ?? NO_PROOFS);
     this.#entries.set(key, { knowledge, proofs: NO_PROOFS });
+    if (this.#contacts !== null && this.#entries.has(key)) this.#contacts.put(key, envelopeOf(knowledge));
+  }
+
+  /** The known conversations of an account. */
+  ofAccount(accountId: number): readonly ConversationId[] {
+    return [...this.#entries.keys()].filter((key) => key.startsWith(`${accountId}/`)).map(conversationOfKey);
+  }
+
+  /** The known conversations that are the contact's, or may be. */
+  ofContact(accountId: number, contactId: number): readonly ConversationId[] {
+    this.#contacts ??= this.#indexContacts();
+    return this.#contacts.of(accountId, contactId).map(conversationOfKey);
+  }
+
+  #indexContacts(): ContactIndex {
+    const index = new ContactIndex();
+    for (const [key, { knowledge }] of this.#entries.entries()) index.put(key, envelopeOf(knowledge));
+    return index;
   }
 
   delete(conversation: ConversationId): void {

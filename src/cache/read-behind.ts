@@ -2,6 +2,7 @@
 // check a sample of proved answers.
 
 import type { Query } from '../timeline/query.ts';
+import { planFill } from '../timeline/plan/fill.ts';
 import { noteStale, planRefresh } from '../timeline/plan/refresh.ts';
 import { planWitness } from '../timeline/plan/witness.ts';
 import type { Proof } from '../timeline/prove.ts';
@@ -91,6 +92,18 @@ export class ReadBehind {
       const witness = planWitness(this.#library.get(conversation).timeline, query);
       if (witness === null) return;
       this.#behind.offer(conversationKey(conversation), (signal) => this.#read(conversation, witness, 'seal', signal));
+    });
+  }
+
+  /** After a change: has read what the newest page lacks, so that the next reader finds it. */
+  probe(conversation: ConversationId): void {
+    if (this.#library.isExact(conversation)) return;
+    this.#behind.offer(`${conversationKey(conversation)} probe`, async (signal) => {
+      const found = this.#library.prove(conversation, LATEST);
+      if (found.proved) return;
+      const { timeline, due } = this.#library.get(conversation);
+      const fill = planFill(timeline, LATEST, found, { ...this.#library.planContext, due });
+      await this.#read(conversation, fill ?? LATEST, 'probe', signal);
     });
   }
 

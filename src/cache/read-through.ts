@@ -10,10 +10,14 @@ import { startDeadline } from '../upstream/deadline.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from '../upstream/abortable.ts';
+import { applyChange } from './apply-change.ts';
+import type { Change } from './changes.ts';
 import type { KeptProof } from './kept-proof.ts';
 import type { Extent, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
 import { endsKnowledge, Library } from './library.ts';
+import { conversationKey } from './memory-store.ts';
 import type { Outcome } from './outcome.ts';
+import { Probes } from './probes.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
 
 export interface ReadThroughOptions extends LibraryOptions {
@@ -85,10 +89,12 @@ export class ReadThrough {
   readonly #options: ReadThroughOptions;
   readonly #library: Library;
   readonly #behind: ReadBehind;
+  readonly #probes: Probes | null;
 
   constructor(options: ReadThroughOptions) {
     this.#options = options;
     this.#library = new Library(options);
+    this.#probes = options.fedSince === undefined ? null : new Probes();
     this.#behind = new ReadBehind({
       library: this.#library,
       observer: options.observer,
@@ -111,6 +117,7 @@ export class ReadThrough {
     const asOf: AsOf = demand.asOfNow || demand.bypass ? tail.cameAt : undefined;
     if (asOf === undefined && this.#library.isMissing(conversation)) throw notFound();
     if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand, asOf);
+    this.#probes?.wasRead(conversationKey(conversation), tail.cameAt);
     if (demand.bypass) return this.#readFor(conversation, query, demand, null, { tail, asOf });
     const kept = asOf === undefined ? this.#library.keptProof(conversation, query, tail.maxAgeMs) : null;
     const found = kept?.proof ?? this.#library.prove(conversation, query, { tail, asOf });
@@ -130,7 +137,8 @@ export class ReadThrough {
 
   /** The answer again; null where it has to be found anew. */
   knownHit(conversation: ConversationId, kept: KeptProof, tailMaxAgeMs?: number): Answer | null {
-    if (!this.#library.holds(kept, tailMaxAgeMs)) return null;
+    if (!this.#library.holds(conversation, kept, tailMaxAgeMs)) return null;
+    this.#probes?.wasRead(conversationKey(conversation), this.#library.now);
     this.#behind.check(conversation, kept.query, kept.proof);
     return this.#shown(kept.proof, 'hit');
   }
@@ -157,6 +165,14 @@ export class ReadThrough {
   /** Forgets what is known; what is being read is not kept. @returns how many conversations were known. */
   purge(extent: Extent): number {
     return this.#library.forget(extent);
+  }
+
+  /** What changed at Chatwoot just now: what was asked before is not shown as fresh any more, be it on its way here. */
+  apply(change: Change): void {
+    for (const conversation of applyChange(this.#library, change)) {
+      if (!this.#library.isFed(conversation)) continue;
+      if (this.#probes?.take(conversationKey(conversation), this.#library.now) === true) this.#behind.probe(conversation);
+    }
   }
 
   get size(): { bytes: number; conversations: number; inFlight: number } {
@@ -239,8 +255,8 @@ export class ReadThrough {
       if (found.proved) return found;
       missing = found;
     }
-    const { timeline } = this.#library.get(conversation);
-    const fill = planFill(timeline, query, missing, { ...this.#library.planContext, asOf: by.asOf });
+    const { timeline, due } = this.#library.get(conversation);
+    const fill = planFill(timeline, query, missing, { ...this.#library.planContext, due, asOf: by.asOf });
     if (fill === null) return this.#seal(conversation, query, by);
     await this.#library.read(conversation, fill, { ...by, reason: 'fill' }).result;
     const found = this.#library.prove(conversation, query, by);

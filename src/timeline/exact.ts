@@ -1,10 +1,11 @@
 // The exact mode: a page answers only the very query that it was read for. For forks whose finder orders differently, and
 // for conversations whose readings contradict each other.
 
+import { lastDueAt, NOTHING_DUE, rowDueAt } from './changes.ts';
 import { apparentFrontier, MANY_ROWS } from './frontier.ts';
 import type { LearnContext } from './learn.ts';
 import type { Proof, ProveContext, Gap } from './prove.ts';
-import { metaLifetime, statementLifetime } from './freshness.ts';
+import { fedLifetime, metaLifetime, statementLifetime } from './freshness.ts';
 import type { Query } from './query.ts';
 import { idRange, queryKey } from './query.ts';
 import type { Reading, Row } from './reading.ts';
@@ -60,21 +61,30 @@ export function proveExact(known: ExactPages, query: Query, context: ProveContex
   const gap: Gap = { proved: false, lacks: 'rows' };
   const page = known.pages.get(queryKey(query));
   if (page === undefined || known.envelope === null) return gap;
-  const { now, freshness, cameAt = now, asOf = -Infinity } = context;
+  const { now, freshness, cameAt = now, asOf = -Infinity, due = NOTHING_DUE, fedSince } = context;
   const extraMs = context.stale === true ? freshness.staleIfErrorMs : 0;
-  const pageLife = statementLifetime(freshness, page.standing);
   const isTail = page.standing === 'transient';
-  const metaLife = metaLifetime(freshness, isTail);
+  const ownLife = statementLifetime(freshness, page.standing);
+  const pageLife = isTail ? fedLifetime(freshness, ownLife, page.askedAt, fedSince) : ownLife;
+  const metaLife = fedLifetime(freshness, metaLifetime(freshness, isTail), known.envelope.askedAt, fedSince);
   const pageAge = (isTail ? cameAt : now) - page.askedAt;
   const metaAge = now - known.envelope.askedAt;
   if (pageAge > pageLife.usableMs + extraMs || metaAge > metaLife.usableMs + extraMs) return gap;
   if (isTail && Math.min(known.envelope.askedAt, page.askedAt) < asOf) return gap;
+  const pageDueAt = Math.max(isTail ? due.tailAt : -Infinity, ...page.rows.map((row) => rowDueAt(due, row, page.askedAt)));
+  const isDue = (askedAt: number, dueAt: number): boolean => askedAt < Math.min(dueAt, cameAt);
+  const anyIsDue = isDue(page.askedAt, pageDueAt) || isDue(known.envelope.askedAt, due.envelopeAt);
+  if (anyIsDue && context.stale !== true) return gap;
   return {
     proved: true,
     rows: page.rows,
     envelope: known.envelope,
     asOf: Math.min(page.askedAt, known.envelope.askedAt),
-    freshUntil: Math.min(page.askedAt + pageLife.freshMs, known.envelope.askedAt + metaLife.freshMs),
+    freshUntil: Math.min(
+      page.askedAt + pageLife.freshMs,
+      known.envelope.askedAt + metaLife.freshMs,
+      anyIsDue ? lastDueAt(due) : Infinity,
+    ),
     usesTail: isTail,
     refresh: { history: pageAge > pageLife.freshMs, meta: metaAge > metaLife.freshMs },
   };

@@ -11,6 +11,8 @@ export interface Freshness {
   readonly historyMaxAgeMs: number;
   /** Past all this, how much longer while upstream fails. */
   readonly staleIfErrorMs: number;
+  /** What would be told if it changed, and was not. Only with a feed. */
+  readonly feedMaxAgeMs?: number;
   /** How long after an id was handed out its row may still be uncommitted. */
   readonly settleMs: number;
 }
@@ -49,6 +51,13 @@ export function openEndLifetime({ metaMaxAgeMs }: Freshness): Lifetime {
 export function metaLifetime(freshness: Freshness, newestPage: boolean): Lifetime {
   const freshMs = freshness.metaMaxAgeMs;
   return { freshMs, usableMs: newestPage ? freshMs : META_REFRESH_TIMES * freshMs };
+}
+
+/** The lifetime of what was asked at `askedAt` (ms), where every change is heard of since `fedSince`. */
+export function fedLifetime(freshness: Freshness, life: Lifetime, askedAt: number, fedSince: number | undefined): Lifetime {
+  const { feedMaxAgeMs } = freshness;
+  if (fedSince === undefined || feedMaxAgeMs === undefined || askedAt < fedSince) return life;
+  return { freshMs: Math.max(life.freshMs, feedMaxAgeMs), usableMs: Math.max(life.usableMs, feedMaxAgeMs) };
 }
 
 /**

@@ -1,7 +1,10 @@
 // Prove: answer a query from a timeline, where the answer follows from what has been read, or say what is missing.
 
+import type { Due } from './changes.ts';
+import { NOTHING_DUE, rowDueAt } from './changes.ts';
 import type { Freshness, Lifetime } from './freshness.ts';
 import {
+  fedLifetime,
   historyLifetime,
   lateLifetime,
   metaLifetime,
@@ -13,7 +16,7 @@ import {
 import { CREATED_AT_SLACK_MS } from './frontier.ts';
 import type { IdIndex } from './id-index.ts';
 import { includes, nextInRange, previousInRange } from './id-index.ts';
-import type { IdRange, Query } from './query.ts';
+import type { IdRange, MessageId, Query } from './query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from './query.ts';
 import type { Envelope, Row } from './reading.ts';
 import type { Statement } from './statement.ts';
@@ -28,6 +31,10 @@ export interface ProveContext {
   readonly cameAt?: number;
   /** The caller wants the newest page, rows and meta, as of this moment (ms) or later: `Cache-Control: no-cache`. */
   readonly asOf?: number;
+  /** What changed, and since when: what was asked before that is not fresh. */
+  readonly due?: Due;
+  /** Since when (ms) every change is heard of: what was asked since then lives up to `feedMaxAgeMs`, unless it is due. */
+  readonly fedSince?: number;
   /** Upstream fails: what is older than its lifetime by up to `staleIfErrorMs` will do. */
   readonly stale?: boolean;
 }
@@ -51,20 +58,25 @@ export interface Proof {
  * No answer, and what stands in the way.
  * - `ids`: the query would be answered if every row of these ids were known as of now.
  * - `meta`: only the envelope is too old.
+ * - `due`: only these rows changed since they were read.
  * - `rows`: rows are missing, too old, or in an order not seen.
  */
 export type Gap =
   | { readonly proved: false; readonly lacks: 'ids'; readonly ids: IdRange }
+  | { readonly proved: false; readonly lacks: 'due'; readonly rows: readonly MessageId[] }
   | { readonly proved: false; readonly lacks: 'meta' | 'rows' };
 
 const LACKS_ROWS: Gap = { proved: false, lacks: 'rows' };
 const LACKS_META: Gap = { proved: false, lacks: 'meta' };
 
 export function prove(timeline: Timeline, query: Query, context: ProveContext): Proof | Gap {
-  const { now, freshness, asOf } = context;
+  const { now, freshness, asOf, due = NOTHING_DUE } = context;
   const extraMs = context.stale === true ? freshness.staleIfErrorMs : 0;
   const { cameAt = now } = context;
   const isUsable = (askedAt: number, life: Lifetime, at = now): boolean => at - askedAt <= life.usableMs + extraMs;
+  // What was asked after the caller came is as new as it wanted.
+  const isDue = (askedAt: number, dueAt: number): boolean => askedAt < dueAt && askedAt < cameAt && context.stale !== true;
+  const whileFed = (life: Lifetime, askedAt: number): Lifetime => fedLifetime(freshness, life, askedAt, context.fedSince);
 
   const range = idRange(query);
   const page = cutPage(query.publicOnly ? timeline.public : timeline.all, query, range);
@@ -75,16 +87,18 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
   let freshUntil = Infinity;
   let historyDue = false;
   let usesTail = newestPage;
-  const account = (askedAt: number, life: Lifetime): void => {
+  const account = (askedAt: number, life: Lifetime, dueAt: number): void => {
     oldest = Math.min(oldest, askedAt);
-    freshUntil = Math.min(freshUntil, askedAt + life.freshMs);
+    freshUntil = Math.min(freshUntil, askedAt + life.freshMs, askedAt < dueAt ? dueAt : Infinity);
   };
 
   const isBelowKnown = range.hi <= highestId(timeline);
   const lifetimeOf = (statement: Statement): Lifetime => {
     if (statement.standing !== 'transient') return statementLifetime(freshness, statement.standing);
-    if (endsInHistory(timeline, statement, query, page, freshness)) return openEndLifetime(freshness);
-    return isBelowKnown ? lateLifetime(freshness) : statementLifetime(freshness, 'transient');
+    const isOpen = endsInHistory(timeline, statement, query, page, freshness);
+    const ownLife = isBelowKnown ? lateLifetime(freshness) : statementLifetime(freshness, 'transient');
+    const life = isOpen ? openEndLifetime(freshness) : ownLife;
+    return whileFed(life, statement.askedAt);
   };
 
   // Every id of the range must be spoken for. `missing` spans the ids that are not.
@@ -101,8 +115,9 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
     const isTransient = statement.standing === 'transient';
     const isTail = isTransient && !endsInHistory(timeline, statement, query, page, freshness);
     if (isTail) usesTail = true;
+    const dueAt = isTransient ? due.tailAt : -Infinity;
     const life = lifetimeOf(statement);
-    const tooOld = isTail && asOf !== undefined && statement.askedAt < asOf;
+    const tooOld = isDue(statement.askedAt, dueAt) || (isTail && asOf !== undefined && statement.askedAt < asOf);
     const isUsed = !tooOld && isUsable(statement.askedAt, life, isTransient ? cameAt : now);
     if (!isUsed || !boundIsBeyond(timeline, statement, query, page)) {
       lack(Math.max(statement.lo, range.lo), reached);
@@ -110,7 +125,7 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
     }
     // That nothing else has these ids stays true; on the newest page only rows, tail and meta have an age.
     if (newestPage && statement.standing === 'durable') continue;
-    account(statement.askedAt, life);
+    account(statement.askedAt, life, dueAt);
     if (statement.standing === 'durable' && now - statement.askedAt > life.freshMs) historyDue = true;
   }
   lack(reached, range.hi);
@@ -122,24 +137,29 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
     ? (row: KnownRow) => newestRowLifetime(freshness, row.readAt - row.createdAt * 1000)
     : () => historyLife;
   const rows: Row[] = [];
+  const dueRows: MessageId[] = [];
   for (const position of page.positions) {
     const row = timeline.rows[position]!;
     const isTail = row.id >= settledBelow;
-    const rowLife = isTail ? tailLifetime(freshness) : settledLife(row);
+    const ownLife = isTail ? tailLifetime(freshness) : settledLife(row);
+    const rowLife = newestPage ? whileFed(ownLife, row.readAt) : ownLife;
     if (!isUsable(row.readAt, rowLife, isTail ? cameAt : now) || (newestPage && asOf !== undefined && row.readAt < asOf))
       return LACKS_ROWS;
-    account(row.readAt, rowLife);
+    const dueAt = rowDueAt(due, row, row.readAt);
+    if (isDue(row.readAt, dueAt)) dueRows.push(row.id);
+    account(row.readAt, rowLife, dueAt);
     if (!isTail && now - row.readAt > rowLife.freshMs) historyDue = true;
     rows.push(row);
   }
+  if (dueRows.length > 0) return { proved: false, lacks: 'due', rows: dueRows };
 
   const { envelope } = timeline;
-  if (envelope === null) return LACKS_META;
-  const metaLife = metaLifetime(freshness, newestPage);
+  if (envelope === null || isDue(envelope.askedAt, due.envelopeAt)) return LACKS_META;
+  const metaLife = whileFed(metaLifetime(freshness, newestPage), envelope.askedAt);
   if (!isUsable(envelope.askedAt, metaLife) || (usesTail && asOf !== undefined && envelope.askedAt < asOf)) {
     return LACKS_META;
   }
-  account(envelope.askedAt, metaLife);
+  account(envelope.askedAt, metaLife, due.envelopeAt);
   const metaDue = now - envelope.askedAt > metaLife.freshMs;
   const refresh = { history: historyDue, meta: metaDue };
   return { proved: true, rows, envelope, asOf: oldest, freshUntil, usesTail, refresh };

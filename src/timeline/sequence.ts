@@ -76,6 +76,12 @@ export function sawRows(
   return { sequence: { seen, aheadMs, marksFrom, refutations }, refutation };
 }
 
+/** Takes note of an id that was told of at `seenAt` (ms), of a message that had just been written. */
+export function heardOfId(sequence: Sequence, id: MessageId, seenAt: number, settleMs: number): Sequence {
+  if (seenAt < sequence.marksFrom * 1000) return sequence;
+  return { ...sequence, seen: sawId(sequence.seen, id, seenAt, settleMs) };
+}
+
 function aheadOf(row: Row, seenAt: number): number {
   const aheadMs = row.createdAt * 1000 - seenAt;
   return aheadMs <= AHEAD_MAX_MS ? aheadMs : 0;

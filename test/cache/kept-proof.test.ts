@@ -21,12 +21,13 @@ const before = (id: number, publicOnly = false): Query => ({ mode: 'before', bef
 const kept = (query: Query, { rows = 20, freshUntil = Infinity, usesTail = false, tailMaxAgeMs = 0 } = {}): KeptProof => ({
   query,
   tailMaxAgeMs,
+  fedSince: undefined,
   mode: 'proved',
   proof: proofOf(rows, freshUntil, usesTail),
   provedAt: 1000,
   isVoid: false,
 });
-const AT: Circumstances = { mode: 'proved', tailMaxAgeMs: 0, now: 1000 };
+const AT: Circumstances = { mode: 'proved', tailMaxAgeMs: 0, fedSince: undefined, now: 1000 };
 const at = (now: number, tailMaxAgeMs = 0): Circumstances => ({ ...AT, tailMaxAgeMs, now });
 const LATEST: Query = { mode: 'latest', publicOnly: false };
 

@@ -4,16 +4,20 @@
 //                                        └───────────▶
 //   lower page     ├── known ──┤ step ├ step ├  ?  ┤ known     read: the ids that are missing, and the steps below them
 //                              └───────────────────┘
+//   changed rows   ├───── known ────┤×├──── known ─────────┤    read: that row, or all from the first to the last
+//                                   └▶
 //   `meta`         ├───────────────── known ──────────────┤    read: what is newer than all, most often nothing
 //                                                         └──▶
 
+import type { Due } from '../changes.ts';
+import { NOTHING_DUE, rowDueAt } from '../changes.ts';
 import { previousInRange } from '../id-index.ts';
 import { newestRowLifetime } from '../freshness.ts';
 import type { Gap } from '../prove.ts';
 import { durableTop, highestId } from '../prove.ts';
-import type { IdRange, Query } from '../query.ts';
+import type { IdRange, MessageId, Query } from '../query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from '../query.ts';
-import type { Timeline } from '../timeline.ts';
+import type { KnownRow, Timeline } from '../timeline.ts';
 import type { PlanContext } from './planned.ts';
 import { readOf } from './planned.ts';
 import { countRows, expectedRows } from './rows-in.ts';
@@ -28,17 +32,20 @@ const FILL_AFTER_ROWS_MAX = PAGE_LIMIT.after / 2;
  * A read to send instead of the query as asked, after which the query can be proved, or null: forward it.
  * - The newest page: everything on it that is not settled or due to be read again. It brings no more rows, and where
  *   `latest` leaves rows unknown that are older but have higher ids, this does not: the top stays sealed while it grows.
+ * - Rows that changed: those, and what lies between them.
  * - `meta` too old: whatever is newer than all that is known, most often nothing, comes with a fresh `meta`.
  * - Ids missing at the upper end of the range: those, and the steps that earlier pages left below them.
  */
 export function planFill(timeline: Timeline, query: Query, gap: Gap, context: PlanContext): Query | null {
   const top = highestId(timeline);
   if (top < 0) return null;
+  if (gap.lacks === 'due' && gap.rows.length === 1) return readOf({ lo: gap.rows[0]!, hi: gap.rows[0]! + 1 });
   if (takesNewest(query) && idRange(query).hi > top) {
     const fill = planNewest(timeline, query, context);
     return fill !== null && gap.lacks === 'ids' && gap.ids.lo <= fill.after ? null : fill;
   }
   if (gap.lacks === 'meta') return { mode: 'after', after: top, publicOnly: false };
+  if (gap.lacks === 'due') return planDue(timeline, query, gap.rows, context.due ?? NOTHING_DUE);
   if (gap.lacks !== 'ids' || gap.ids.lo === 0) return null;
   const { lo, hi } = gap.ids;
   if (hi === Infinity) {
@@ -51,10 +58,32 @@ export function planFill(timeline: Timeline, query: Query, gap: Gap, context: Pl
   return isMuch ? null : readOf({ lo: belowSteps(timeline, gap.ids), hi });
 }
 
+/**
+ * The rows from the first that is due to the last, where they are few; else the page tells as much. Where there are several, those
+ * that are due further on the way along: else each page of a walk would be a read.
+ */
+function planDue(timeline: Timeline, query: Query, rows: readonly MessageId[], due: Due): Query | null {
+  let ids = { lo: Math.min(...rows), hi: Math.max(...rows) + 1 };
+  if (countRows(timeline, ids, FILL_ROWS_MAX + 1) > FILL_ROWS_MAX) return null;
+  const isBackwards = takesNewest(query);
+  const ahead = isBackwards ? { lo: 0, hi: ids.lo } : { lo: ids.hi, hi: Infinity };
+  const further = timeline.rows.filter((row) => row.id >= ahead.lo && row.id < ahead.hi && isDue(due, row)).map(({ id }) => id);
+  for (const id of further.toSorted((a, b) => (isBackwards ? b - a : a - b))) {
+    const wider = isBackwards ? { lo: id, hi: ids.hi } : { lo: ids.lo, hi: id + 1 };
+    if (countRows(timeline, wider, FILL_ROWS_MAX + 1) > FILL_ROWS_MAX) break;
+    ids = wider;
+  }
+  return readOf(ids);
+}
+
+function isDue(due: Due, row: KnownRow): boolean {
+  return row.readAt < rowDueAt(due, row, row.readAt);
+}
+
 type After = Extract<Query, { mode: 'after' }>;
 
 /** The rows of the newest page from the lowest on that is not settled or due to be read again. */
-function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: PlanContext): After | null {
+function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf, due = NOTHING_DUE }: PlanContext): After | null {
   const index = query.publicOnly ? timeline.public : timeline.all;
   const everything = { lo: 0, hi: Infinity };
   let lowestDue = Infinity;
@@ -62,7 +91,7 @@ function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf }: 
   for (let count = 0; at >= 0 && count < PAGE_LIMIT.latest; count++) {
     const row = timeline.rows[at]!;
     const { usableMs } = newestRowLifetime(freshness, row.readAt - row.createdAt * 1000);
-    if (asOf !== undefined || now - row.readAt > usableMs) lowestDue = Math.min(lowestDue, row.id);
+    if (asOf !== undefined || now - row.readAt > usableMs || isDue(due, row)) lowestDue = Math.min(lowestDue, row.id);
     at = previousInRange(index, at - 1, everything);
   }
   // Not from further up than the rows reach: if ids rise no more (sequence.ts), a new row may lie between them and the frontier.

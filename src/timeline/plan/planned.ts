@@ -1,5 +1,6 @@
 // What all plans share: what they are told beside the timeline, and the one way to plan a read of a range of ids.
 
+import type { Due } from '../changes.ts';
 import type { Freshness } from '../freshness.ts';
 import type { IdRange, Query } from '../query.ts';
 
@@ -7,6 +8,8 @@ export interface PlanContext {
   /** Now, ms. */
   readonly now: number;
   readonly freshness: Freshness;
+  /** What changed, and since when. */
+  readonly due?: Due;
   /** The caller wants tail and meta as of this moment, ms. */
   readonly asOf?: number | undefined;
 }
