@@ -8,6 +8,7 @@ import { BackscrollError } from '../../src/errors.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import type { ConversationId, UpstreamAnswer } from '../../src/upstream/upstream.ts';
 import { MessageTable } from '../support/fake-chatwoot/message-table.ts';
+import { SILENT, upstreamOf } from './library.ts';
 
 const LATEST: Query = { mode: 'latest', publicOnly: false };
 const ONE = { accountId: 1, conversationId: 1 };
@@ -35,26 +36,14 @@ class House {
         if (n === 1) this.table.edit(row.id, { sender });
       }
     }
-    const nothing = (): void => undefined;
     const observer: CacheObserver = {
+      ...SILENT,
       upstreamRead: (reason) => this.reasons.push(reason),
       appeared: (conversation, ids, reading) => this.appeared.push([conversation.conversationId, ids, reading]),
       behindFailed: (error) => this.failures.push(error),
-      learnt: nothing,
-      shadowed: nothing,
-      fellBackToExact: nothing,
-      sequenceRefuted: nothing,
     };
     this.engine = new ReadThrough({
-      upstream: {
-        read: (conversation, query, _signal, options) => {
-          const exchange = this.#answer(conversation, query as Query);
-          options?.onTurn?.(exchange);
-          return exchange;
-        },
-        check: async () => null,
-        close: async () => undefined,
-      },
+      upstream: upstreamOf((conversation, query) => this.#answer(conversation, query)),
       now: () => this.now,
       freshness: {
         tailMaxAgeMs: 0,

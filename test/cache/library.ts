@@ -1,7 +1,33 @@
-// A library over an upstream, that tells nobody what it does.
+// What tests of the engine share: a library over an upstream that tells nobody what it does, and the parts of that.
 
 import { Library } from '../../src/cache/library.ts';
-import type { Upstream } from '../../src/upstream/upstream.ts';
+import type { CacheObserver } from '../../src/cache/observer.ts';
+import type { Query } from '../../src/timeline/query.ts';
+import type { ConversationId, Upstream, UpstreamAnswer } from '../../src/upstream/upstream.ts';
+
+/** Of what goes on, nobody hears. */
+export const SILENT: CacheObserver = {
+  upstreamRead() {},
+  learnt() {},
+  behindFailed() {},
+  shadowed() {},
+  fellBackToExact() {},
+  sequenceRefuted() {},
+};
+
+/** An upstream where each read has its turn at once. */
+export function upstreamOf(answer: (conversation: ConversationId, query: Query) => Promise<UpstreamAnswer>): Upstream {
+  return {
+    read(conversation, query, _signal, options) {
+      if (query.mode === 'before_timestamp') throw new Error('not asked here');
+      const exchange = answer(conversation, query);
+      options?.onTurn?.(exchange);
+      return exchange;
+    },
+    check: async () => null,
+    close: async () => undefined,
+  };
+}
 
 export function libraryOver(upstream: Upstream, now: () => number): Library {
   return new Library({
@@ -10,13 +36,6 @@ export function libraryOver(upstream: Upstream, now: () => number): Library {
     freshness: { tailMaxAgeMs: 0, metaMaxAgeMs: 10_000, historyMaxAgeMs: 900_000, staleIfErrorMs: 0, settleMs: 120_000 },
     memoryBytesMax: 1e6,
     mode: 'proved',
-    observer: {
-      upstreamRead() {},
-      learnt() {},
-      behindFailed() {},
-      shadowed() {},
-      fellBackToExact() {},
-      sequenceRefuted() {},
-    },
+    observer: SILENT,
   });
 }

@@ -6,9 +6,10 @@ import type { Answer } from '../../../src/cache/read-through.ts';
 import { ReadThrough } from '../../../src/cache/read-through.ts';
 import type { Freshness } from '../../../src/timeline/freshness.ts';
 import { PAGE_LIMIT, takesNewest, type Query } from '../../../src/timeline/query.ts';
-import type { ConversationId, Upstream, UpstreamAnswer } from '../../../src/upstream/upstream.ts';
+import type { ConversationId, UpstreamAnswer } from '../../../src/upstream/upstream.ts';
 import { isInternal } from '../../support/fake-chatwoot/message-row.ts';
 import { MessageTable } from '../../support/fake-chatwoot/message-table.ts';
+import { SILENT, upstreamOf } from '../library.ts';
 
 export const FRESHNESS: Freshness = {
   tailMaxAgeMs: 0,
@@ -93,29 +94,15 @@ export class FeedWorld {
         this.#table.insert({ accountId: ACCOUNT, conversationId, createdAtUs, messageType: 0 });
       }
     }
-    const upstream: Upstream = {
-      read: (conversation, query, _signal, options) => {
-        const exchange = this.#answer(conversation, query as Query);
-        options?.onTurn?.(exchange);
-        return exchange;
-      },
-      check: async () => null,
-      close: async () => undefined,
-    };
-    const nothing = (): void => undefined;
     this.#engine = new ReadThrough({
-      upstream,
+      upstream: upstreamOf((conversation, query) => this.#answer(conversation, query)),
       now: () => this.now,
       freshness: { ...FRESHNESS, feedMaxAgeMs: sabotage.feedMaxAgeMs ?? FRESHNESS.feedMaxAgeMs! },
       memoryBytesMax: 1e8,
       mode,
       fedSince: () => this.#fedSince,
       observer: {
-        upstreamRead: nothing,
-        learnt: nothing,
-        shadowed: nothing,
-        fellBackToExact: nothing,
-        sequenceRefuted: nothing,
+        ...SILENT,
         behindFailed: (error) => {
           throw error;
         },
