@@ -26,6 +26,8 @@ import { admin } from './http/admin.ts';
 import { authentication, limitKey } from './http/authentication.ts';
 import { callerAddress } from './http/caller-address.ts';
 import { allowOrigins, Origins } from './http/cors.ts';
+import { CodedPages } from './http/coded-pages.ts';
+import { AcceptedCodings } from './http/codings.ts';
 import { Connections } from './http/connections.ts';
 import { Draining } from './http/draining.ts';
 import { registerEdgeMetrics } from './http/edge-metrics.ts';
@@ -173,10 +175,12 @@ export async function buildApp({
     onCredentialsRefused: () => readiness.suspect(),
   });
   const origins = new Origins(config.corsOrigins);
+  const codedPages = new CodedPages({ renderer });
+  const pageAnswers = { accepted: new AcceptedCodings(), codedPages, vary: origins.vary };
   await allowOrigins(http, origins);
   const draining = new Draining(http);
   const connections = new Connections(http.server, { upstreamConnections: config.upstreamConnections, log: logger });
-  registerEdgeMetrics(metrics.registry, { connections, unread, logLinesDropped });
+  registerEdgeMetrics(metrics.registry, { connections, unread, renderer, codedPages, logLinesDropped });
   const eventLoop = new EventLoop(eventLoopDelayMaxMs);
   operations(http, { metrics, readiness });
   if (config.adminKeys.length > 0) {
@@ -211,7 +215,7 @@ export async function buildApp({
         refusals.tell(request.log, reason, now());
       },
     });
-    messagesRoute(served, { authenticate, readThrough, renderer, targets, vary: origins.vary, unread, limitKey: countedAs });
+    messagesRoute(served, { authenticate, readThrough, renderer, targets, pageAnswers, unread, limitKey: countedAs });
   });
   answerKnownHits(http.server, {
     clients: () => clients.current,
@@ -223,6 +227,7 @@ export async function buildApp({
     counters,
     rateLimit: config.rateLimit,
     origins,
+    pageAnswers,
     draining,
     eventLoop,
     unread,

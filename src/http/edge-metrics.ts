@@ -1,16 +1,22 @@
-// Numbers of the edge: connections, what callers hold, log lines that went nowhere.
+// Numbers of the edge: connections, what callers hold, pages in codings, log lines that went nowhere.
 
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { CODING_EVENTS, type CodedPages } from './coded-pages.ts';
+import { CODINGS } from './codings.ts';
 import type { Connections } from './connections.ts';
+import type { Renderer } from './render.ts';
 import { CUT_REASONS, type UnreadAnswers } from './unread.ts';
 
 export interface Edge {
   readonly connections: Connections;
   readonly unread: UnreadAnswers;
+  readonly renderer: Renderer;
+  readonly codedPages: CodedPages;
   readonly logLinesDropped: () => number;
 }
 
-export function registerEdgeMetrics(registry: Registry, { connections, unread, logLinesDropped }: Edge): void {
+export function registerEdgeMetrics(registry: Registry, edge: Edge): void {
+  const { connections, unread, renderer, codedPages, logLinesDropped } = edge;
   const registers = [registry];
   gauge('backscroll_connections', "Callers' connections", () => connections.open);
   counter('backscroll_connections_refused_total', 'Connections that were too many to be accepted', () => connections.refused);
@@ -24,6 +30,29 @@ export function registerEdgeMetrics(registry: Registry, { connections, unread, l
     collect() {
       cuts.reset();
       for (const reason of CUT_REASONS) cuts.inc({ reason }, unread.cut(reason));
+    },
+  });
+
+  const codings: Counter<'coding' | 'event'> = new Counter({
+    name: 'backscroll_codings_total',
+    help: 'Pages in codings: sent to callers, and what became of those to be made: made, useless, late, full, failed',
+    labelNames: ['coding', 'event'],
+    registers,
+    collect() {
+      codings.reset();
+      for (const coding of CODINGS) {
+        codings.inc({ coding, event: 'sent' }, codedPages.sent(coding));
+        for (const event of CODING_EVENTS) codings.inc({ coding, event }, codedPages.count(coding, event));
+      }
+    },
+  });
+  const codedBytes: Gauge<'coding'> = new Gauge({
+    name: 'backscroll_coded_bytes',
+    help: 'Bytes of cached pages in codings, a part of backscroll_cache_bytes',
+    labelNames: ['coding'],
+    registers,
+    collect() {
+      for (const coding of CODINGS) codedBytes.set({ coding }, renderer.codedBytes(coding));
     },
   });
 

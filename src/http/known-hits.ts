@@ -15,7 +15,7 @@ import type { Origins } from './cors.ts';
 import type { Draining } from './draining.ts';
 import type { EventLoop } from './event-loop.ts';
 import { lastHit } from './last-hit.ts';
-import { pageAnswer } from './page-answer.ts';
+import { pageAnswer, type PageAnswers } from './page-answer.ts';
 import { limitHeaders } from './rate-limit.ts';
 import type { Renderer } from './render.ts';
 import type { Answered } from './request-log.ts';
@@ -34,6 +34,7 @@ export interface KnownHitsOptions {
   readonly counters: WindowCounters;
   readonly rateLimit: Rate;
   readonly origins: Origins;
+  readonly pageAnswers: PageAnswers;
   readonly draining: Draining;
   readonly eventLoop: EventLoop;
   readonly unread: UnreadAnswers;
@@ -87,7 +88,7 @@ function answerKnownHit(
 
   const id = requestId(request);
   const limits = limitHeaders(rate, counters.count(client, rate, now));
-  const { status, headers, body } = pageAnswer(request.headers, answer, rendered, origins.vary);
+  const { status, headers, body } = pageAnswer(request.headers, answer, rendered, options.pageAnswers);
   const list = ['x-request-id', id].concat(origins.headersFor(request), limits, headers);
   if (body !== null) list.push('content-length', String(body.length));
   const note = (): void => {

@@ -10,7 +10,7 @@ import type { ConversationId } from '../upstream/upstream.ts';
 import { readerOf } from './authentication.ts';
 import { putHeaders } from './header-list.ts';
 import { isOfChatwoot, matchMessagesPath } from './messages-path.ts';
-import { pageAnswer } from './page-answer.ts';
+import { pageAnswer, type PageAnswers } from './page-answer.ts';
 import type { Renderer, Subject } from './render.ts';
 import { splitTarget, type Targets } from './target.ts';
 import type { UnreadAnswers } from './unread.ts';
@@ -21,8 +21,7 @@ export interface MessagesRouteOptions {
   readonly readThrough: ReadThrough;
   readonly renderer: Renderer;
   readonly targets: Targets;
-  /** What answers vary by. */
-  readonly vary: string;
+  readonly pageAnswers: PageAnswers;
   readonly unread: UnreadAnswers;
   /** Whom a read of Chatwoot is counted for, as the rate limit counts requests. */
   readonly limitKey: (request: FastifyRequest) => string;
@@ -40,7 +39,7 @@ declare module 'fastify' {
 const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
 
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
-  const { authenticate, readThrough, renderer, unread, limitKey, targets, vary } = options;
+  const { authenticate, readThrough, renderer, unread, limitKey, targets, pageAnswers } = options;
   /** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
   const demandOf = (request: FastifyRequest, reply: FastifyReply, { mayBypass, tailMaxAgeMs }: Reader): Demand => {
     const asOfNow = wantsAsOfNow(request);
@@ -53,7 +52,7 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
   };
   const send = (request: FastifyRequest, reply: FastifyReply, subject: Subject, answer: Answer): void => {
     request.outcome = answer.outcome;
-    const { status, headers, body } = pageAnswer(request.headers, answer, renderer.render(subject, answer), vary);
+    const { status, headers, body } = pageAnswer(request.headers, answer, renderer.render(subject, answer), pageAnswers);
     putHeaders(reply, headers);
     void reply.code(status).send(body ?? undefined);
   };

@@ -1,7 +1,6 @@
 // From rows and envelope to body and ETag, as a view shows them. Pages that are asked for again are rendered once, and are kept
 // no longer than what they were made of: erased words stand in them too.
 
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import { joinBody } from '../cache/join-body.ts';
 import { extentTest, type Extent } from '../cache/library.ts';
@@ -10,11 +9,22 @@ import type { View } from '../clients/client.ts';
 import { customerPage } from '../clients/view.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
+import { CODINGS, type Coding } from './codings.ts';
+import { etagOf } from './entity-tags.ts';
 
-export interface Rendered {
+/** A page as it is sent. */
+export interface Representation {
   readonly body: Buffer;
-  /** Strong: the SHA-256 of the body (RFC 9110 8.8.1). */
   readonly etag: string;
+  /** Null for plain bytes. */
+  readonly coding: Coding | null;
+}
+
+export interface Rendered extends Representation {
+  /** What it is kept by, where it is. */
+  readonly key: string;
+  /** The same in a coding; until it is, whether it was asked for in that, or tried to be made. */
+  readonly coded: Partial<Record<Coding, Representation | 'asked' | 'tried'>>;
 }
 
 interface Page {
@@ -43,6 +53,7 @@ export interface Subject extends PageName {
   readonly forgets: number;
 }
 
+/** The entry, and what it says of its codings. */
 const ENTRY_BYTES = 500;
 
 export class Renderer {
@@ -50,6 +61,7 @@ export class Renderer {
   /** The keys of kept pages by conversation. */
   readonly #keysOf = new Map<string, Set<string>>();
   readonly #onWithheld: (rows: number) => void;
+  readonly #codedBytes: Record<Coding, number> = { br: 0, gzip: 0 };
   #forgets = 0;
 
   /**
@@ -60,13 +72,8 @@ export class Renderer {
     this.#onWithheld = onWithheld;
     this.#kept = new LRUCache({
       maxSize: Math.max(1, bytesMax),
-      sizeCalculation: ({ body, rows }) => ENTRY_BYTES + body.length + 8 * rows.length,
-      dispose: ({ of }, key, reason) => {
-        if (reason === 'set') return;
-        const keys = this.#keysOf.get(of);
-        keys?.delete(key);
-        if (keys?.size === 0) this.#keysOf.delete(of);
-      },
+      sizeCalculation: bytesOf,
+      dispose: (page) => this.#dropped(page),
     });
   }
 
@@ -86,19 +93,55 @@ export class Renderer {
     const kept = this.kept(subject, page);
     if (kept !== undefined) return kept;
     const { conversation, view, forgets } = subject;
-    const of = conversationKey(conversation);
+    const { rows, envelope } = page;
     const body = this.#bodyOf(page, view);
-    const etag = `"${createHash('sha256').update(body).digest('base64url')}"`;
-    if (forgets === this.#forgets) this.#keep(keyOf(subject), { of, body, etag, rows: page.rows, envelope: page.envelope });
-    return { body, etag };
+    const of = conversationKey(conversation);
+    const rendered: Kept = { key: keyOf(subject), of, rows, envelope, body, etag: etagOf(body), coding: null, coded: {} };
+    if (forgets === this.#forgets) this.#keep(rendered);
+    return rendered;
   }
 
-  #keep(key: string, page: Kept): void {
+  /** Whether this very page is kept. What was forgotten never is again: it is rendered anew. */
+  holds(page: Rendered): boolean {
+    return this.#find(page) !== undefined;
+  }
+
+  /** Keeps a page in a coding too, as long as the page itself is kept. @returns whether it is */
+  keepCoded(page: Rendered, coding: Coding, coded: Representation): boolean {
+    const kept = this.#find(page);
+    if (kept === undefined || bytesOf(kept) + coded.body.length > this.#kept.maxSize) return false;
+    // Its size is taken anew only of one that was not there.
+    this.#kept.delete(kept.key);
+    kept.coded[coding] = coded;
+    this.#keep(kept);
+    return true;
+  }
+
+  #find(page: Rendered): Kept | undefined {
+    const kept = this.#kept.peek(page.key);
+    return kept === page ? kept : undefined;
+  }
+
+  #keep(page: Kept): void {
+    const { key, of } = page;
     this.#kept.set(key, page);
     if (!this.#kept.has(key)) return; // Larger than all that may be kept.
-    const keys = this.#keysOf.get(page.of);
-    if (keys === undefined) this.#keysOf.set(page.of, new Set([key]));
+    const keys = this.#keysOf.get(of);
+    if (keys === undefined) this.#keysOf.set(of, new Set([key]));
     else keys.add(key);
+    this.#countCoded(page, 1);
+  }
+
+  #dropped(page: Kept): void {
+    const { key, of } = page;
+    const keys = this.#keysOf.get(of);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keysOf.delete(of);
+    this.#countCoded(page, -1);
+  }
+
+  #countCoded(page: Kept, change: 1 | -1): void {
+    for (const coding of CODINGS) this.#codedBytes[coding] += change * codedBytesOf(page, coding);
   }
 
   #bodyOf(page: Page, view: View): Buffer {
@@ -129,6 +172,21 @@ export class Renderer {
   get bytes(): number {
     return this.#kept.calculatedSize;
   }
+
+  /** What of it pages in this coding hold. */
+  codedBytes(coding: Coding): number {
+    return this.#codedBytes[coding];
+  }
+}
+
+function bytesOf(page: Kept): number {
+  const coded = CODINGS.reduce((sum, coding) => sum + codedBytesOf(page, coding), 0);
+  return ENTRY_BYTES + page.body.length + 8 * page.rows.length + coded;
+}
+
+function codedBytesOf({ coded }: Rendered, coding: Coding): number {
+  const kept = coded[coding];
+  return typeof kept === 'object' ? kept.body.length : 0;
 }
 
 function keyOf({ conversation, view, query, key }: PageName): string {
@@ -149,13 +207,4 @@ function isSamePage(a: Page, b: Page): boolean {
     a.rows.length === b.rows.length &&
     a.rows.every((row, at) => row === b.rows[at] || (row.id === b.rows[at]!.id && row.raw === b.rows[at]!.raw))
   );
-}
-
-/** True if an If-None-Match header names this ETag (RFC 9110 13.1.2: weak comparison, lists and `*` included). */
-export function matchesEtag(ifNoneMatch: string | undefined, etag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  return ifNoneMatch.split(',').some((candidate) => {
-    const tag = candidate.trim();
-    return tag === '*' || tag === etag || tag === `W/${etag}`;
-  });
 }

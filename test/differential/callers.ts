@@ -7,7 +7,7 @@ import type { FinderParams } from '../support/fake-chatwoot/finder.ts';
 import { CANARY } from '../support/canary.ts';
 import type { Chance } from './chance.ts';
 import type { Observation, View } from './judge.ts';
-import { flawOf, readPage } from './page.ts';
+import { flawOf, plainOf, readPage } from './page.ts';
 import type { World } from './world.ts';
 import { ACCOUNT } from './world.ts';
 
@@ -70,6 +70,8 @@ export async function personas(): Promise<readonly Persona[]> {
 const ODD_CURSORS = [0, 1, 5_000_000, Number.MAX_SAFE_INTEGER];
 const MISSING_CONVERSATION = 4_711;
 const PAGES_KEPT = 200;
+/** Most do not say what they accept. */
+const ACCEPTED = [{}, {}, {}, { 'accept-encoding': 'gzip' }, { 'accept-encoding': 'gzip, deflate, br' }];
 
 export interface CallerOptions {
   readonly world: World;
@@ -109,22 +111,23 @@ export class Caller {
     const headers = {
       ...(demands ? { 'cache-control': chance.pick(['no-cache', 'max-age=0']) } : {}),
       ...(etag === undefined ? {} : { 'if-none-match': etag }),
+      ...chance.pick(ACCEPTED),
     };
     const sentAt = now();
     const answer = await pool.request({ method, path: target, headers: { ...persona.headers, ...headers } });
-    const body = Buffer.from(await answer.body.arrayBuffer());
+    const sent = Buffer.from(await answer.body.arrayBuffer());
     const receivedAt = now();
     const header = (name: string): string | undefined => {
       const value = answer.headers[name];
       return typeof value === 'string' ? value : undefined;
     };
-    const text = body.toString();
     const { statusCode: status } = answer;
-    const told = header('etag');
+    const { body, etag: told } = plainOf({ body: sent, etag: header('etag'), coding: header('content-encoding') });
+    const text = body.toString();
     const page = this.#pageOf(status, method, told, text);
     const cacheStatus = header('cache-status') ?? '';
     this.#follow(page);
-    if (told !== undefined) this.#etags.set(target, told);
+    if (told !== undefined) this.#etags.set(target, header('etag')!);
     return {
       persona: persona.name,
       conversation: this.#conversation,
@@ -133,7 +136,7 @@ export class Caller {
       headers,
       cacheStatus,
       flaw:
-        flawOf({ status, method, body, etag: told, ifNoneMatch: etag }) ??
+        flawOf({ status, method, body, etag: status === 304 ? header('etag') : told, ifNoneMatch: etag }) ??
         (text.includes(CANARY) ? 'the token is in it' : undefined),
       observation: {
         sentAt,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { flawOf, readPage } from './page.ts';
+import { flawOf, plainOf, readPage } from './page.ts';
 
 const BODY = '{"meta":{"labels":["],"]},"payload":[{"id":1,"content":"},{\\"id\\":2"},{"id":2,"content":null}]}';
 const ETAG = `"${createHash('sha256').update(BODY).digest('base64url')}"`;
@@ -40,4 +41,12 @@ test.each([
   ['a page that the caller has', { ...got, ifNoneMatch: ETAG }],
 ])('%s is a flaw', (_name, received) => {
   expect(flawOf(received)).toBeDefined();
+});
+
+test('a page in a coding has the ETag of that coding', () => {
+  const coded = { body: gzipSync(BODY), coding: 'gzip' };
+  const told = (etag: string) => flawOf({ ...got, ...plainOf({ ...coded, etag }) });
+  expect(told(ETAG.replace(/"$/, '-gzip"'))).toBeUndefined();
+  expect([told(ETAG), told(ETAG.replace(/"$/, '-br"'))]).toEqual(Array(2).fill('an ETag that is not of the body'));
+  expect(flawOf({ ...got, ...plainOf({ ...got, coding: undefined, etag: `${ETAG.slice(0, -1)}-gzip"` }) })).toBeDefined();
 });

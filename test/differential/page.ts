@@ -1,6 +1,7 @@
 // The form of an answer: a page cut into the JSON of its meta and of its rows, and what is wrong whatever Chatwoot could have said.
 
 import { createHash } from 'node:crypto';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import type { Observation } from './judge.ts';
 
 const PAYLOAD = ',"payload":[';
@@ -17,7 +18,19 @@ export function readPage(body: string): NonNullable<Observation['page']> | null 
   };
 }
 
-/** An answer as it came. */
+/** An answer without its coding, and with the ETag that it has without; none where its ETag is not of its coding. */
+export function plainOf({ body, etag, coding }: { body: Buffer; etag: string | undefined; coding: string | undefined }): {
+  body: Buffer;
+  etag: string | undefined;
+} {
+  const bare = etag?.replace(/-(?:gzip|br)"$/, '"');
+  if (body.length === 0) return { body, etag: bare };
+  if (coding === undefined) return { body, etag };
+  const plain = coding === 'gzip' ? gunzipSync(body) : brotliDecompressSync(body);
+  return { body: plain, etag: etag?.endsWith(`-${coding}"`) === true ? bare : undefined };
+}
+
+/** An answer, without its coding. */
 export interface Received {
   readonly status: number;
   readonly method: string;

@@ -1,4 +1,4 @@
-// What is kept from one request to the next (parsed targets, proofs, rendered pages, readers of tokens), and the short way that rests
+// What is kept from one request to the next (parsed targets, proofs, rendered pages, pages in codings, readers of tokens), and the short way that rests
 // on it, change no answer: the law asks two Backscrolls the same, of which one keeps nothing and so goes the long way each time,
 // while keys die, scopes change, pages are purged and time goes by.
 
@@ -8,14 +8,16 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { expect, onTestFinished, test, vi, type MockInstance } from 'vitest';
 import { MemoryStore } from '../../src/cache/memory-store.ts';
 import { ReadThrough } from '../../src/cache/read-through.ts';
 import { KnownTokens } from '../../src/clients/known-tokens.ts';
-import { Renderer } from '../../src/http/render.ts';
+import { CodedPages } from '../../src/http/coded-pages.ts';
+import { Renderer, type Representation } from '../../src/http/render.ts';
 import { Targets } from '../../src/http/target.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
-import { messagesOf, startHouse, testClock, type Received, type TestClock } from '../support/backscroll.ts';
+import { messagesOf, startHouse, testClock, type Backscroll, type Received, type TestClock } from '../support/backscroll.ts';
 
 const SECRET = 'secret-of-the-law-of-kept-things-0123';
 const STARTED_AT = Date.UTC(2026, 8, 1, 12);
@@ -45,6 +47,8 @@ function fileOf(n: number): string {
 }
 
 const ORIGIN = 'https://app.example.com';
+/** Stands for the ETag of what the same caller was shown last in answer to the same. */
+const SHOWN_LAST = 'shown last';
 const EXTRAS: readonly (readonly [string, string][])[] = [
   [],
   [['origin', ORIGIN]],
@@ -52,6 +56,7 @@ const EXTRAS: readonly (readonly [string, string][])[] = [
   [['x-forwarded-for', '203.0.113.7']],
   [['cache-control', 'no-cache']],
   [['if-none-match', '*']],
+  [['if-none-match', SHOWN_LAST]],
   [
     ['x-request-id', 'of-a-caller'],
     ['if-none-match', '"another", "tag"'],
@@ -65,6 +70,9 @@ const token = async (subject: string, conversations: '*' | number[], startsInS: 
     .setExpirationTime(STARTED_AT / 1000 + endsInS)
     .sign(Buffer.from(SECRET));
 
+/** What callers accept; null for nothing that they say. */
+const ACCEPTED = [null, null, 'gzip', 'gzip', 'gzip, deflate, br', 'identity, br;q=0.9'] as const;
+
 type Step =
   | {
       readonly do: 'ask';
@@ -73,6 +81,7 @@ type Step =
       readonly page: number;
       readonly times: number;
       readonly extra: number;
+      readonly accepted: string | null;
     }
   | { readonly do: 'wait'; readonly ms: number }
   | { readonly do: 'edit' | 'insert' | 'remove' | 'purge'; readonly conversation: number }
@@ -87,6 +96,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('ask' as const),
       who: fc.oneof(fc.nat(1), fc.nat(7)),
       extra: fc.oneof(fc.constant(0), fc.nat(EXTRAS.length - 1)),
+      accepted: fc.constantFrom(...ACCEPTED),
       conversation,
       page: fc.nat(3),
       times: fc.integer({ min: 1, max: 5 }),
@@ -136,10 +146,41 @@ function rowsOf({ table }: FakeChatwoot, id: number): readonly { readonly id: nu
   return table.hasConversation(1, id) ? table.rows(1, id) : [];
 }
 
-/** All of an answer but what no two answers share. */
+/** All of an answer but what no two answers share, and what it is written in. */
 function shown({ status, headers, body }: Received): object {
-  const { date: _date, 'x-request-id': _id, ...rest } = headers;
-  return { status, headers: Object.entries(rest), body: body.toString() };
+  const { date: _date, 'x-request-id': _id, 'content-length': length, 'content-encoding': coding, ...rest } = headers;
+  if (status === 200) expect(length).toBe(String(body.length));
+  const etag = headers['etag'];
+  if (coding !== undefined) expect(etag).toMatch(new RegExp(`-${coding}"$`));
+  const sameHeaders = etag === undefined ? rest : { ...rest, etag: etag.replace(/-(?:gzip|br)"$/, '"') };
+  return { status, headers: Object.entries(sameHeaders), body: decoded(body, coding).toString() };
+}
+
+let codedAnswers = 0;
+/** Which of them, so that what they make can be waited for. */
+let shownBy: MockInstance<(this: CodedPages, ...given: Parameters<CodedPages['shown']>) => Representation>;
+
+function decoded(body: Buffer, coding: string | undefined): Buffer {
+  if (coding === undefined) return body;
+  codedAnswers++;
+  return coding === 'gzip' ? gunzipSync(body) : brotliDecompressSync(body);
+}
+
+/** What each caller of a house was shown last. */
+const shownLast = new WeakMap<Backscroll, Map<string, string>>();
+
+/** Asks, and remembers what it was shown. */
+async function ask(backscroll: Backscroll, target: string, headers: readonly [string, string][]): Promise<Received> {
+  const etags = shownLast.get(backscroll) ?? new Map<string, string>();
+  shownLast.set(backscroll, etags);
+  const name = JSON.stringify([target, headers.filter(([header]) => header !== 'if-none-match')]);
+  const sent = headers.map(([header, value]): [string, string] => [
+    header,
+    value === SHOWN_LAST ? (etags.get(name) ?? '"nothing"') : value,
+  ]);
+  const answer = await backscroll.send({ target, headers: sent });
+  if (answer.headers['etag'] !== undefined) etags.set(name, answer.headers['etag']);
+  return answer;
 }
 
 /** What its log and its metrics say of answers, but for ids and times. */
@@ -166,12 +207,17 @@ async function act(
       const ids = rowsOf(chatwoot, step.conversation).map(({ id }) => id);
       const before = ids[Math.floor((ids.length * step.page) / 4)] ?? 0;
       const target = messagesOf(step.conversation, step.page === 0 ? '' : `?before=${before}`);
+      const accepts: [string, string][] = step.accepted === null ? [] : [['accept-encoding', step.accepted]];
+      const headers = [credentials[step.who]!, ...accepts, ...EXTRAS[step.extra]!];
       const answers: object[] = [];
       for (let time = 0; time < step.times; time++) {
         // oxlint-disable-next-line no-await-in-loop -- one after the other
-        answers.push(shown(await backscroll.send({ target, headers: [credentials[step.who]!, ...EXTRAS[step.extra]!] })));
+        answers.push(shown(await ask(backscroll, target, headers)));
         // oxlint-disable-next-line no-await-in-loop
         await backscroll.app.readThrough.idle();
+        // oxlint-disable-next-line no-await-in-loop
+        await Promise.all(shownBy.mock.contexts.map((pages) => pages.idle()));
+        shownBy.mockClear();
       }
       return answers;
     }
@@ -200,7 +246,7 @@ async function act(
   return [];
 }
 
-test('what is kept changes no answer', { timeout: 60_000 }, async () => {
+test('what is kept changes no answer', { timeout: 120_000 }, async () => {
   let clock = testClock(STARTED_AT);
   let wallMs = STARTED_AT;
   let isOff = false;
@@ -208,6 +254,7 @@ test('what is kept changes no answer', { timeout: 60_000 }, async () => {
   onTestFinished(() => void vi.restoreAllMocks());
   forgetful(() => isOff);
   const short = vi.spyOn(ReadThrough.prototype, 'knownHit');
+  shownBy = vi.spyOn(CodedPages.prototype, 'shown');
   const credentials: [string, string][] = [
     ...['agent', 'customer', 'narrow', 'mortal'].map((name): [string, string] => ['api_access_token', `key-of-the-${name}`]),
     ['authorization', `Bearer ${await token('short', '*', 0, 60)}`],
@@ -247,4 +294,5 @@ test('what is kept changes no answer', { timeout: 60_000 }, async () => {
     { numRuns: 30 },
   );
   expect(short.mock.results.filter(({ value }) => value !== null).length).toBeGreaterThan(50);
+  expect(codedAnswers).toBeGreaterThan(50);
 });

@@ -1,6 +1,7 @@
 // Through Backscroll, every recorded 200 comes back with its bytes: on a miss, on a hit, and whatever else was read before.
 // Every other recorded request gets the answer that recorded-table.ts says.
 
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { matchMessagesPath } from '../../src/http/messages-path.ts';
 import type { Backscroll, Received, TestClient } from '../support/backscroll.ts';
@@ -107,12 +108,21 @@ function shuffled<T>(list: readonly T[]): T[] {
 
 /** Status, and body or code: all that the table says. */
 function outcomeOf(answer: Received): unknown {
-  const { status, headers, body } = answer;
-  if (status === 200) return { status, body: body.toString('latin1'), length: headers['content-length'] };
+  const { status, headers } = answer;
+  if (status === 200) return { status, ...decoded(answer) };
   if (status === 304) return { status };
   const json = answer.json() as { error?: unknown; code?: unknown };
   expect(json.error).toEqual(expect.any(String));
   return { status, code: json.code };
+}
+
+/** The body without the coding that some of the recorded callers take, and the length that it has, or is said to have. */
+function decoded({ headers, body }: Received): { body: string; length: string | undefined } {
+  const [coding, length] = [headers['content-encoding'], headers['content-length']];
+  if (coding === undefined) return { body: body.toString('latin1'), length };
+  expect(length).toBe(String(body.length));
+  const plain = coding === 'gzip' ? gunzipSync(body) : brotliDecompressSync(body);
+  return { body: plain.toString('latin1'), length: String(plain.length) };
 }
 
 async function wantedFor(exchange: RecordedExchange): Promise<unknown> {
