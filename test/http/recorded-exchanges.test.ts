@@ -108,7 +108,7 @@ function shuffled<T>(list: readonly T[]): T[] {
 
 /** Status, and body or code: all that the table says. */
 function outcomeOf(answer: Received): unknown {
-  const { status, headers } = answer;
+  const { status } = answer;
   if (status === 200) return { status, ...decoded(answer) };
   if (status === 304) return { status };
   const json = answer.json() as { error?: unknown; code?: unknown };
