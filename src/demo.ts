@@ -82,7 +82,7 @@ function explain({ url, pageUrl, historyId }: Pick<Demo, 'url' | 'pageUrl' | 'hi
   return `
 Backscroll is up at ${url}, in front of a sample Chatwoot. Paste these in another terminal.
 
-The newest page. Cache-Status says fwd=miss: read from Chatwoot. Again within a second: hit.
+The newest page. Cache-Status says fwd=miss each time: read from Chatwoot, so that it lacks no message.
 
   curl -si ${key} '${messages}'
 
