@@ -97,11 +97,24 @@ function windowIn(timeline: Timeline, gap: IdRange, { windowRows }: Walk): Query
   if (rowsIn(timeline, gap) <= START_IN_REACH_ROWS) return readOf(gap);
   const { lowest, rows } = newestRowsIn(timeline, gap, windowRows);
   const start = Math.floor(lowest - (windowRows - rows) / rowsPerId(timeline, gap, lowest, rows));
-  const window = { lo: Math.max(gap.lo, start), hi: gap.hi };
+  const window = { lo: Math.max(gap.lo, start, fullFrom(timeline, gap)), hi: gap.hi };
   if (countRows(timeline, window, PAGE_LIMIT.between) < PAGE_LIMIT.between) return readOf(window);
   // Rows that are older than ones of lower ids: the window is cut by ids, or it would come back full again and again.
   const ids = timeline.all.rows.map(({ id }) => id).filter((id) => id >= gap.lo && id < gap.hi);
   return readOf({ lo: ids.toSorted((a, b) => b - a)[windowRows - 1] ?? gap.lo, hi: gap.hi });
+}
+
+/**
+ * The middle of what came back full: rows that are older than ones of lower ids are the first in it, and the next window would move on
+ * by no more than what they leave room for. The gap's lower end where nothing did.
+ */
+function fullFrom(timeline: Timeline, gap: IdRange): number {
+  const last = timeline.statements.findLast(({ lo, hi }) => lo < gap.hi && hi >= gap.hi);
+  if ((last?.unknown?.from ?? null) === null) return gap.lo;
+  const lo = Math.max(gap.lo, last!.lo);
+  return countRows(timeline, { lo, hi: gap.hi }, PAGE_LIMIT.between) < PAGE_LIMIT.between
+    ? gap.lo
+    : Math.floor((lo + gap.hi) / 2);
 }
 
 /** How many rows the gap may be expected to hold: those known and, as dense as the newest of them, those that are not. */

@@ -8,7 +8,7 @@ import * as walk from '../../../src/timeline/plan/walk.ts';
 import { planWitness } from '../../../src/timeline/plan/witness.ts';
 import { prove } from '../../../src/timeline/prove.ts';
 import { EMPTY_TIMELINE } from '../../../src/timeline/timeline.ts';
-import { runPlanLaw } from './plan-law.ts';
+import { followPlans, runPlanLaw } from './plan-law.ts';
 
 /** Printed by fast-check where the law breaks; `LAW_SEED` repeats a run. */
 const seed = process.env['LAW_SEED'] === undefined ? undefined : Number(process.env['LAW_SEED']);
@@ -27,4 +27,16 @@ describe('every planned read is sane, and a plan that is followed ends', () => {
     const tally = runPlanLaw({ runs: 600, seed, subject, settled: false });
     expect(tally.seals).toBeGreaterThan(300);
   }, 120_000);
+
+  test('in few of them where the newest ids are the oldest rows, and come first in every window', () => {
+    const tally = { fills: 0, seals: 0, witnesses: 0, refreshes: 0, fruitless: 0 };
+    const stretches = [
+      { rows: 1640, step: 1, kind: 'plain' },
+      { rows: 186, step: 1, kind: 'back-dated' },
+    ] as const;
+    const read = [{ query: { mode: 'after', after: 0, publicOnly: false }, waitMs: 0 }] as const;
+    const asked = [{ mode: 'before', before: 1000, publicOnly: false }] as const;
+    followPlans({ stretches, read, asked, historyReads: 5 }, subject, true, tally);
+    expect(tally.seals).toBeLessThan(10);
+  });
 });
