@@ -285,7 +285,8 @@ export class Library {
     const top = settledTop(this.#store.get(conversation).timeline, query.publicOnly);
     const isSettled = query.mode !== 'before_timestamp' && idRange(query).hi <= top;
     const cameAt = tail?.cameAt ?? this.now;
-    const oldest = isSettled ? this.now - metaLifetime(freshness, false).usableMs : cameAt - tailLifetime(freshness).usableMs;
+    const oldestMeta = this.now - metaLifetime(freshness, !isSettled).usableMs;
+    const oldest = isSettled ? oldestMeta : Math.max(oldestMeta, cameAt - tailLifetime(freshness).usableMs);
     return Math.max(oldest, Math.min(cameAt, lastDueAt(this.#dueOf(conversation))));
   }
 

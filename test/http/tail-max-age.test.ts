@@ -40,6 +40,24 @@ test.each([messagesOf(4), messagesOf(4, '?filter_internal_messages=true')])('eac
   }
 });
 
+test('a read under way is not joined once its meta is too old, however old the messages may be', async () => {
+  const { backscroll, chatwoot, clock } = await startHouse({
+    env: { TAIL_MAX_AGE: '1m', META_MAX_AGE: '1s' },
+  });
+  const [first, second] = [chatwoot.hold(), chatwoot.hold()];
+  const early = backscroll.get(messagesOf(2));
+  await first.arrived;
+  clock.advance(1100);
+  const late = backscroll.get(messagesOf(2));
+  await expect.poll(() => backscroll.app.readThrough.size.inFlight).toBe(2);
+  first.release();
+  await early;
+  await second.arrived;
+  second.release();
+  expect((await late).status).toBe(200);
+  expect(readsOf(chatwoot)).toHaveLength(2);
+});
+
 test('a read is shared by those who came before it was sent', async () => {
   const { backscroll, chatwoot, clock } = await startHouse();
   const [first, second] = [chatwoot.hold(), chatwoot.hold()];
