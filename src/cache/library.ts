@@ -10,6 +10,7 @@ import { vouchedFrontier } from '../timeline/frontier.ts';
 import type { PlanContext } from '../timeline/plan/planned.ts';
 import { tellsMore } from '../timeline/plan/progress.ts';
 import { planSeal } from '../timeline/plan/seal.ts';
+import { endsOpen } from '../timeline/plan/seal-forward.ts';
 import type { Walk } from '../timeline/plan/walk.ts';
 import { nextWalk, restFromSeals } from '../timeline/plan/walk.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
@@ -372,7 +373,7 @@ export class Library {
   #tellOfAppeared(conversation: ConversationId, { timeline }: Knowledge, { rows, askedAt }: Reading): void {
     const highest = highestId(timeline);
     const last = timeline.statements.at(-1);
-    if (highest < 0 || last === undefined || last.hi !== Infinity || (last.unknown?.from ?? null) !== null) return;
+    if (highest < 0 || last === undefined || last.hi !== Infinity || endsOpen(timeline, { publicOnly: false })) return;
     const ids = rows.map(({ id }) => id).filter((id) => id > highest);
     if (ids.length === 0 || last.askedAt > askedAt) return;
     this.#options.observer.appeared?.(conversation, ids, { askedAt, previousAskedAt: last.askedAt });

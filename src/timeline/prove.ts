@@ -70,9 +70,8 @@ const LACKS_ROWS: Gap = { proved: false, lacks: 'rows' };
 const LACKS_META: Gap = { proved: false, lacks: 'meta' };
 
 export function prove(timeline: Timeline, query: Query, context: ProveContext): Proof | Gap {
-  const { now, freshness, asOf, due = NOTHING_DUE } = context;
+  const { now, freshness, cameAt = now, asOf, due = NOTHING_DUE } = context;
   const extraMs = context.stale === true ? freshness.staleIfErrorMs : 0;
-  const { cameAt = now } = context;
   const isUsable = (askedAt: number, life: Lifetime, at = now): boolean => at - askedAt <= life.usableMs + extraMs;
   // What was asked after the caller came is as new as it wanted.
   const isDue = (askedAt: number, dueAt: number): boolean => askedAt < dueAt && askedAt < cameAt && context.stale !== true;
@@ -92,14 +91,11 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
     freshUntil = Math.min(freshUntil, askedAt + life.freshMs, askedAt < dueAt ? dueAt : Infinity);
   };
 
-  const isBelowKnown = range.hi <= highestId(timeline);
-  const lifetimeOf = (statement: Statement): Lifetime => {
-    if (statement.standing !== 'transient') return statementLifetime(freshness, statement.standing);
-    const isOpen = endsInHistory(timeline, statement, query, page, freshness);
-    const ownLife = isBelowKnown ? lateLifetime(freshness) : statementLifetime(freshness, 'transient');
-    const life = isOpen ? openEndLifetime(freshness) : ownLife;
-    return whileFed(life, statement.askedAt);
-  };
+  const ownTailLife = range.hi <= highestId(timeline) ? lateLifetime(freshness) : statementLifetime(freshness, 'transient');
+  const lifetimeOf = ({ standing, askedAt }: Statement, isTail: boolean): Lifetime =>
+    standing === 'transient'
+      ? whileFed(isTail ? ownTailLife : openEndLifetime(freshness), askedAt)
+      : statementLifetime(freshness, standing);
 
   // Every id of the range must be spoken for. `missing` spans the ids that are not.
   let missing: IdRange | null = null;
@@ -116,7 +112,7 @@ export function prove(timeline: Timeline, query: Query, context: ProveContext): 
     const isTail = isTransient && !endsInHistory(timeline, statement, query, page, freshness);
     if (isTail) usesTail = true;
     const dueAt = isTransient ? due.tailAt : -Infinity;
-    const life = lifetimeOf(statement);
+    const life = lifetimeOf(statement, isTail);
     const tooOld = isDue(statement.askedAt, dueAt) || (isTail && asOf !== undefined && statement.askedAt < asOf);
     const isUsed = !tooOld && isUsable(statement.askedAt, life, isTransient ? cameAt : now);
     if (!isUsed || !boundIsBeyond(timeline, statement, query, page)) {

@@ -8,7 +8,7 @@ import { BackscrollError } from '../../src/errors.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import type { ConversationId, UpstreamAnswer } from '../../src/upstream/upstream.ts';
 import { MessageTable } from '../support/fake-chatwoot/message-table.ts';
-import { SILENT, upstreamOf } from './library.ts';
+import { FRESHNESS, SILENT, upstreamOf } from './library.ts';
 
 const LATEST: Query = { mode: 'latest', publicOnly: false };
 const ONE = { accountId: 1, conversationId: 1 };
@@ -45,14 +45,7 @@ class House {
     this.engine = new ReadThrough({
       upstream: upstreamOf((conversation, query) => this.#answer(conversation, query)),
       now: () => this.now,
-      freshness: {
-        tailMaxAgeMs: 0,
-        metaMaxAgeMs: 10_000,
-        historyMaxAgeMs: 900_000,
-        staleIfErrorMs: 3_600_000,
-        settleMs: 120_000,
-        feedMaxAgeMs: 60_000,
-      },
+      freshness: FRESHNESS,
       memoryBytesMax: 1e7,
       mode: 'proved',
       observer,

@@ -2,8 +2,19 @@
 
 import { Library } from '../../src/cache/library.ts';
 import type { CacheObserver } from '../../src/cache/observer.ts';
+import type { Freshness } from '../../src/timeline/freshness.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import type { ConversationId, Upstream, UpstreamAnswer } from '../../src/upstream/upstream.ts';
+
+/** The defaults of the settings, and how long things live with a feed. */
+export const FRESHNESS: Freshness = {
+  tailMaxAgeMs: 0,
+  metaMaxAgeMs: 10_000,
+  historyMaxAgeMs: 900_000,
+  staleIfErrorMs: 3_600_000,
+  settleMs: 120_000,
+  feedMaxAgeMs: 60_000,
+};
 
 /** Of what goes on, nobody hears. */
 export const SILENT: CacheObserver = {
@@ -33,7 +44,7 @@ export function libraryOver(upstream: Upstream, now: () => number): Library {
   return new Library({
     upstream,
     now,
-    freshness: { tailMaxAgeMs: 0, metaMaxAgeMs: 10_000, historyMaxAgeMs: 900_000, staleIfErrorMs: 0, settleMs: 120_000 },
+    freshness: { ...FRESHNESS, staleIfErrorMs: 0 },
     memoryBytesMax: 1e6,
     mode: 'proved',
     observer: SILENT,

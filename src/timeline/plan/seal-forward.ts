@@ -43,7 +43,7 @@ export function planSealForward(timeline: Timeline, query: Query, { now, freshne
 }
 
 /** True if the last page read towards the newest rows was full, for readers like this one: more may follow. */
-export function endsOpen(timeline: Timeline, { publicOnly }: Query): boolean {
+export function endsOpen(timeline: Timeline, { publicOnly }: Pick<Query, 'publicOnly'>): boolean {
   const statements = publicOnly ? timeline.publicStatements : timeline.statements;
   return (statements.at(-1)?.unknown?.from ?? null) !== null;
 }

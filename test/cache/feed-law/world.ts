@@ -4,21 +4,11 @@
 import type { Change } from '../../../src/cache/changes.ts';
 import type { Answer } from '../../../src/cache/read-through.ts';
 import { ReadThrough } from '../../../src/cache/read-through.ts';
-import type { Freshness } from '../../../src/timeline/freshness.ts';
 import { PAGE_LIMIT, takesNewest, type Query } from '../../../src/timeline/query.ts';
 import type { ConversationId, UpstreamAnswer } from '../../../src/upstream/upstream.ts';
 import { isInternal } from '../../support/fake-chatwoot/message-row.ts';
 import { MessageTable } from '../../support/fake-chatwoot/message-table.ts';
-import { SILENT, upstreamOf } from '../library.ts';
-
-export const FRESHNESS: Freshness = {
-  tailMaxAgeMs: 0,
-  metaMaxAgeMs: 10_000,
-  historyMaxAgeMs: 900_000,
-  staleIfErrorMs: 3_600_000,
-  settleMs: 120_000,
-  feedMaxAgeMs: 60_000,
-};
+import { FRESHNESS, SILENT, upstreamOf } from '../library.ts';
 
 /** What the promises leave beside the feed: ids below a known row, and what lies above a full page of old rows. */
 const LATE_MS = 1_000;

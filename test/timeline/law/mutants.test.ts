@@ -118,8 +118,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     rule: 'what is above all that is known is the tail',
     file: 'prove.ts',
-    from: 'range.hi <= highestId(timeline);\n  const lifetimeOf',
-    to: 'range.hi <= Infinity;\n  const lifetimeOf',
+    from: 'range.hi <= highestId(timeline) ? lateLifetime',
+    to: 'range.hi <= Infinity ? lateLifetime',
     rules: AT_ONCE,
   },
   {
