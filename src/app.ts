@@ -20,7 +20,7 @@ import { tokenVerifier, type TokenVerifier } from './clients/jwt.ts';
 import { LiveRegistry } from './clients/live-registry.ts';
 import { clientRegistry } from './clients/registry.ts';
 import { SigningKeys } from './clients/signing-keys.ts';
-import type { Config } from './config.ts';
+import type { Config } from './config/load-config.ts';
 import { BackscrollError } from './errors.ts';
 import { admin } from './http/admin.ts';
 import { authentication, limitKey } from './http/authentication.ts';

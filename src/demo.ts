@@ -7,7 +7,7 @@ import { SignJWT } from 'jose';
 import { randomBytes } from 'node:crypto';
 import { buildApp, type App } from './app.ts';
 import { listen } from './http/listen.ts';
-import { loadConfig } from './config.ts';
+import { loadConfig } from './config/load-config.ts';
 import { EXAMPLE_PAGE_PATH, examplePage } from './http/example-page.ts';
 import { createLogger, linesOf } from './main.ts';
 

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { buildApp, type App } from './app.ts';
-import { loadConfig, type Config } from './config.ts';
+import { loadConfig, type Config } from './config/load-config.ts';
 import { listen } from './http/listen.ts';
 import { logToStandardOutput, type LogDestination } from './log-destination.ts';
 

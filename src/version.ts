@@ -1,3 +1,5 @@
+// What version this program is.
+
 import manifest from '../package.json' with { type: 'json' };
 
 /** Backscroll's own version. */

@@ -1,7 +1,7 @@
 // Clients are entries of the operator's table; a reader is the authenticated caller of one request.
 
 import type { KeyDigest } from './key.ts';
-import type { Rate } from './rate.ts';
+import type { Rate } from '../rate.ts';
 import type { Scope } from './scope.ts';
 
 /** `agent`: as Chatwoot answers; `customer`: no private notes, no activities, no personal data. */

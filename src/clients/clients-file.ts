@@ -8,7 +8,7 @@ import { CLIENT_NAME, type Client, type ClientsRead } from './client.ts';
 import { collisions, RESERVED_NAME } from './collisions.ts';
 import { parseInstant } from './instant.ts';
 import { digestFromHex, HEX_DIGEST, KEY_LENGTH_MIN } from './key.ts';
-import { parseDuration, parseRate } from './rate.ts';
+import { parseDuration, parseRate } from '../rate.ts';
 
 const CLIENTS_MAX = 1000;
 const KEYS_MAX = 16;

@@ -1,13 +1,13 @@
 // Which command was asked for. Each is one function elsewhere, loaded only when it is.
 
-import { ConfigError } from '../config.ts';
+import { ConfigError } from '../config/load-config.ts';
 import { VERSION } from '../version.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage.ts';
 
 const USAGE = `backscroll <command>
 
-  serve   answer in front of the Chatwoot at CHATWOOT_URL (settings: see the README)
+  serve   answer in front of the Chatwoot at CHATWOOT_URL (settings: see docs/settings.md)
   check   say whether the settings, the clients file and Chatwoot are as they must be
   demo    answer in front of a built-in sample Chatwoot and print calls to try
 

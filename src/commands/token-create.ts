@@ -4,8 +4,8 @@
 import { SignJWT } from 'jose';
 import { CONVERSATIONS_MAX, readerOfClaims, SUBJECT_LENGTH_MAX } from '../clients/claims.ts';
 import { SECRET_ALGORITHM } from '../clients/jwt.ts';
-import { parseDuration } from '../clients/rate.ts';
-import { ConfigError, loadSettings } from '../config.ts';
+import { parseDuration } from '../rate.ts';
+import { ConfigError, loadSettings } from '../config/load-config.ts';
 import type { Terminal } from './terminal.ts';
 import { optionsOf, UsageError } from './usage.ts';
 

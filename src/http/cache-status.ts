@@ -1,4 +1,4 @@
-// The Cache-Status header (RFC 9211): what the cache did for this answer. Part of the interface; the README documents it.
+// The Cache-Status header (RFC 9211): what the cache did for this answer. Part of the interface; docs/requests-and-answers.md documents it.
 
 import { serializeList, Token } from 'structured-headers';
 import type { Outcome } from '../cache/outcome.ts';

@@ -7,7 +7,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { ReadThrough } from '../cache/read-through.ts';
 import { authenticate, type TokenCheck } from '../clients/authenticate.ts';
 import type { TokenVerifier } from '../clients/jwt.ts';
-import type { Rate } from '../clients/rate.ts';
+import type { Rate } from '../rate.ts';
 import type { ClientRegistry } from '../clients/registry.ts';
 import { allows } from '../clients/scope.ts';
 import { clientKey } from './authentication.ts';

@@ -1,7 +1,7 @@
 // How many requests a caller may send in a time. What counts them answers at once, so a request does not wait for it.
 
 import type { FastifyRequest, preHandlerHookHandler } from 'fastify';
-import type { Rate } from '../clients/rate.ts';
+import type { Rate } from '../rate.ts';
 import { BackscrollError } from '../errors.ts';
 import { putHeaders, type HeaderList } from './header-list.ts';
 import type { Counted, WindowCounters } from './window-counters.ts';

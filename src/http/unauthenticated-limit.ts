@@ -9,7 +9,7 @@
 // client or 16,000. A token costs one HMAC for each secret, or one check of an asymmetric signature (some 0.1 ms) by a key that is
 // held: as much as reading its request. Nothing is remembered of those that were refused.
 
-import type { Rate } from '../clients/rate.ts';
+import type { Rate } from '../rate.ts';
 import { WindowCounters } from './window-counters.ts';
 
 const DEFAULT: Rate = { max: 60, windowMs: 60_000 };

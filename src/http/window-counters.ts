@@ -2,7 +2,7 @@
 // of other callers does not have that forgotten.
 
 import { LRUCache } from 'lru-cache';
-import type { Rate } from '../clients/rate.ts';
+import type { Rate } from '../rate.ts';
 
 /** Counters of each sort: with shares left, and spent. */
 export const COUNTERS_MAX = 10_000;

@@ -3,7 +3,7 @@
 // Half of it may be spent at once. The rest is spent at a pace at which it lasts until the window gives back what was spent
 // before: so however much is wanted, the next read is never far off, and whoever has the next turn never waits for long.
 
-import type { Rate } from '../clients/rate.ts';
+import type { Rate } from '../rate.ts';
 import type { ReadPriority } from './upstream.ts';
 
 /** Of the rate and of the connections, what reads behind answers may have. */

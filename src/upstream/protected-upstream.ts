@@ -11,7 +11,7 @@
 // sent again. The breaker is asked before the line, so that nobody waits in vain, and after it, so that what waited when it
 // closed the way is not sent: then the whole line is refused.
 
-import type { Rate } from '../clients/rate.ts';
+import type { Rate } from '../rate.ts';
 import { BackscrollError, type ErrorCode } from '../errors.ts';
 import { Breaker, type BreakerState } from './breaker.ts';
 import { Budget } from './budget.ts';

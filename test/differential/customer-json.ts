@@ -1,4 +1,4 @@
-// What a customer is shown of the rows and metas that the writer makes, written down anew from the README's table, so that the
+// What a customer is shown of the rows and metas that the writer makes, written down anew from the table in docs/customer-view.md, so that the
 // program's own filter is not judged by itself.
 
 import type { JsonObject } from '../support/fake-chatwoot/rails-json.ts';

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { buildApp } from '../../src/app.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
 import { EventLoop } from '../../src/http/event-loop.ts';
 import { KEY, messagesOf } from '../support/backscroll.ts';
 

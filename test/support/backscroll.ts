@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished } from 'vitest';
 import { buildApp, type App } from '../../src/app.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
 import { listen } from '../../src/http/listen.ts';
 import { CANARY, searchForCanary } from './canary.ts';
 import type { FakeChatwoot } from './fake-chatwoot/fake-chatwoot.ts';

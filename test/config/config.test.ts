@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
-import { ConfigError, loadConfig, loadSettings, settingsTable } from '../src/config.ts';
-import { readTextFile, readTextFileSync } from '../src/text-file.ts';
+import { ConfigError, loadConfig, loadSettings } from '../../src/config/load-config.ts';
+import { settingsTable } from '../../src/config/settings.ts';
+import { readTextFile, readTextFileSync } from '../../src/text-file.ts';
 
 const NAMES = [
   'CHATWOOT_URL',

@@ -1,9 +1,9 @@
-// What the README tells about answers happens: the four calls at its top, and its example of a proof.
+// What the documents tell about answers happens: the four calls at the top of the README, and the example of a proof.
 
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { buildApp } from '../../src/app.ts';
-import { loadConfig } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
 import { EMPTY_TIMELINE, type Timeline } from '../../src/timeline/timeline.ts';
 import { learn } from '../../src/timeline/learn.ts';
 import { prove } from '../../src/timeline/prove.ts';
@@ -47,7 +47,7 @@ test('the calls at the top get the Cache-Status that stands below them', async (
 });
 
 test('the example of a proof: three readings, a page that follows, and a back-dated message that keeps another from following', () => {
-  const told = section(README, 'How an answer is proved');
+  const told = section(textOf('docs/how-it-proves.md'), 'How an answer is proved');
   expect(told).toContain('messages 1 to 60, one a minute, and message 90');
   const now = Date.parse('2026-06-01T12:00:00Z');
   const oneAMinute = Array.from({ length: 60 }, (_, at) => message(at + 1, now - (60 - at) * 60_000 - 3_600_000));

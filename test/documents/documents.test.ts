@@ -1,20 +1,25 @@
-// What the README says of the program is so.
+// What the documents say of the program is so.
 
 import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseClientsFile } from '../../src/clients/clients-file.ts';
 import { tokenVerifier } from '../../src/clients/jwt.ts';
 import { customerViewForms, customerViewTable } from '../../src/clients/view.ts';
-import { loadConfig, settingsTable } from '../../src/config.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { settingsTable } from '../../src/config/settings.ts';
 import { ERROR_STATUS } from '../../src/errors.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { cloneWithoutBuild, removeClone } from '../program/clone.ts';
 import { anchors, codeBlocks, codeWords, linkTargets, ROOT, section, tableRows, textOf } from './markdown.ts';
 
 const README = textOf('README.md');
-const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'SECURITY.md'];
+const PAGES = readdirSync(`${ROOT}/docs`).map((name) => `docs/${name}`);
+const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...PAGES];
+/** All that an operator or caller reads. */
+const TEXT = ['README.md', ...PAGES].map(textOf).join('\n');
 
 test('something runs within the first 30 lines, and they say what it does', () => {
   const top = README.split('\n').slice(0, 30).join('\n');
@@ -24,11 +29,11 @@ test('something runs within the first 30 lines, and they say what it does', () =
 });
 
 test('the settings table is that of the program', () => {
-  expect(section(README, 'Settings')).toContain(`\n${settingsTable()}\n`);
+  expect(textOf('docs/settings.md')).toContain(`\n${settingsTable()}\n`);
 });
 
 test('the customer view is that of the program', () => {
-  const told = section(README, 'The customer view');
+  const told = textOf('docs/customer-view.md');
   expect(told).toContain(`\n${customerViewTable()}\n`);
   expect(told).toContain(`\n${customerViewForms()}\n`);
 });
@@ -36,14 +41,14 @@ test('the customer view is that of the program', () => {
 test('the commands are those of the program', () => {
   const source = textOf('src/commands/run.ts');
   const actual = [...source.matchAll(/^    case '([a-z ]+)':/gm)].map(([, command = '']) => command);
-  const documented = tableRows(section(README, 'Operations')).flatMap(
+  const documented = tableRows(textOf('docs/operations.md')).flatMap(
     ([words = '']) => /^`backscroll ([a-z]+(?: create)?)/.exec(words)?.[1] ?? [],
   );
   expect(documented.toSorted()).toEqual(actual.toSorted());
 });
 
 test('the errors table has each code with its status, and no other', () => {
-  const documented = tableRows(section(README, 'Errors')).map(
+  const documented = tableRows(section(textOf('docs/requests-and-answers.md'), 'Errors')).map(
     ([status = '', code = '']) => `${code.replaceAll('`', '')} ${status}`,
   );
   const actual = Object.entries(ERROR_STATUS).map(
@@ -55,11 +60,11 @@ test('the errors table has each code with its status, and no other', () => {
 test('the metrics are those of the program', () => {
   const source = ['metrics', 'edge-metrics'].map((file) => textOf(`src/http/${file}.ts`)).join('\n');
   const exported = new Set([...source.matchAll(/'(backscroll_\w+)'/g)].map(([, name = '']) => name));
-  const documented = tableRows(section(README, 'Operations')).flatMap(
+  const documented = tableRows(textOf('docs/operations.md')).flatMap(
     ([name = '']) => /^`(backscroll_\w+)`$/.exec(name)?.[1] ?? [],
   );
   expect(documented.toSorted()).toEqual([...exported].toSorted());
-  expect([...README.matchAll(/backscroll_\w+/g)].filter(([name]) => !exported.has(name))).toEqual([]);
+  expect([...TEXT.matchAll(/backscroll_\w+/g)].filter(([name]) => !exported.has(name))).toEqual([]);
 });
 
 test('every npm script that a document names exists', () => {
@@ -71,44 +76,55 @@ test('every npm script that a document names exists', () => {
   expect(named.filter((name) => !(name in manifest.scripts))).toEqual([]);
 });
 
+test('the README is short, and leads to every page', () => {
+  expect(README.split('\n').length).toBeLessThanOrEqual(200);
+  expect(PAGES.filter((page) => !linkTargets(README).includes(page))).toEqual([]);
+});
+
 test.each(DOCUMENTS)('links within the project lead somewhere: %s', (file) => {
-  const text = textOf(file);
-  const broken = linkTargets(text).filter((target) => {
+  const broken = linkTargets(textOf(file)).filter((target) => {
     if (target.startsWith('https:')) return false;
     const [path = '', anchor] = target.split('#');
-    if (path !== '' && !existsSync(`${ROOT}/${path}`)) return true;
-    return anchor !== undefined && !anchors(path === '' ? text : textOf(path)).includes(anchor);
+    const leadsTo = path === '' ? file : join(dirname(file), path);
+    if (!existsSync(`${ROOT}/${leadsTo}`)) return true;
+    return anchor !== undefined && !anchors(textOf(leadsTo)).includes(anchor);
   });
   expect(broken).toEqual([]);
 });
 
-describe('Where things are', () => {
-  const map = section(README, 'Where things are');
+test.each(DOCUMENTS)('no path is named that does not exist: %s', (file) => {
+  const paths = codeWords(textOf(file)).filter((word) => /^(src|test|bench|examples|docs|deploy)\/\S*$/.test(word));
+  expect(paths.filter((path) => !existsSync(`${ROOT}/${path}`))).toEqual([]);
+});
 
-  /** Every path of the list: `- \`folder/\`` and, indented below it, `  - \`name\``. */
+describe('the folders', () => {
+  const map = section(textOf('docs/architecture.md'), 'The folders');
+
+  /** Every folder of the list: `- \`folder/\`` and, indented below it, `  - \`name/\``. */
   function listed(): string[] {
-    let folder = '';
+    let top = '';
     return map.split('\n').flatMap((line) => {
       const [, indent, name] = /^( *)- `([^`]+)`: \S/.exec(line) ?? [];
       if (indent === undefined || name === undefined) return [];
-      if (indent !== '') return `${folder}${name}`;
-      folder = name;
+      if (indent !== '') return `${top}${name}`;
+      top = name;
       return name;
     });
   }
 
-  test('names each file of src/ and each folder of src/, test/, bench/ and examples/ once, and nothing else', () => {
-    const files = below('src').filter((path) => path.endsWith('.ts'));
-    const folders = ['src', 'test', 'bench', 'examples'].flatMap((top) => [
+  test('of src/, bench/ and examples/ have a line each, and none is listed that does not exist', () => {
+    const folders = ['src', 'bench', 'examples'].flatMap((top) => [
       `${top}/`,
       ...below(top).filter((path) => path.endsWith('/')),
     ]);
-    expect(listed().toSorted()).toEqual([...files, ...folders].toSorted());
+    expect(folders.filter((folder) => !listed().includes(folder))).toEqual([]);
+    expect(listed().filter((folder) => !existsSync(`${ROOT}/${folder}`))).toEqual([]);
   });
 
-  test('names no path elsewhere that does not exist', () => {
-    const paths = codeWords(README).filter((word) => /^(src|test|bench|examples)\/\S*$/.test(word));
-    expect(paths.filter((path) => !existsSync(`${ROOT}/${path}`))).toEqual([]);
+  test('hold files that say in their first line what they are for', () => {
+    const files = ['src', 'test', 'bench'].flatMap(below).filter((path) => /(?<!\.test)\.ts$/.test(path));
+    const silent = files.filter((path) => !/^(#!.*\n(\n)?)?\/\/ \S+ \S+ /.test(textOf(path)));
+    expect(silent).toEqual([]);
   });
 });
 
@@ -128,7 +144,7 @@ describe('examples', () => {
   afterAll(() => removeClone(clone));
 
   const MARK = '# runs in CI\n';
-  const blocks = codeBlocks(README);
+  const blocks = DOCUMENTS.flatMap((file) => codeBlocks(textOf(file)));
   const marked = blocks.flatMap(({ text }, at) => {
     if (!text.startsWith(MARK)) return [];
     const next = blocks[at + 1];

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parseDuration, parseRate } from '../../src/clients/rate.ts';
+import { parseDuration, parseRate } from '../src/rate.ts';
 
 describe('parseDuration', () => {
   test.each([

@@ -1,0 +1,48 @@
+// Imports point one way, room by room: docs/architecture.md says how. A room is a folder of src/.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { expect, test } from 'vitest';
+import { ROOT } from './documents/markdown.ts';
+
+/** What the files of a room may import beside each other and the leaves. */
+const ARROWS: Readonly<Record<string, readonly string[]>> = {
+  timeline: [],
+  upstream: ['timeline'],
+  clients: ['timeline', 'upstream'],
+  cache: ['timeline', 'upstream'],
+  config: ['clients', 'upstream'],
+  http: ['cache', 'clients', 'timeline', 'upstream'],
+  commands: ['clients', 'config', 'upstream', 'demo.ts', 'main.ts'],
+  // What puts the rooms together; each is imported by those before it only.
+  'cli.ts': ['commands'],
+  'demo.ts': ['app.ts', 'config', 'http', 'main.ts'],
+  'main.ts': ['app.ts', 'config', 'http', 'log-destination.ts'],
+  'app.ts': ['cache', 'clients', 'config', 'http', 'upstream'],
+};
+/** Files that import nothing of the program, and that any room but the timeline may import. */
+const LEAVES = ['errors.ts', 'rate.ts', 'text-file.ts', 'version.ts'];
+/** The demo brings its own Chatwoot, which tests use too. */
+const OUTSIDE = /^(test\/support\/fake-chatwoot\/|package\.json$)/;
+
+const files = readdirSync(`${ROOT}/src`, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
+
+test.each(files)('%s imports only where the arrows lead', (file) => {
+  const room = roomOf(file);
+  const allowed = new Set([room, ...(ARROWS[room] ?? []), ...(room === 'timeline' || LEAVES.includes(room) ? [] : LEAVES)]);
+  const imported = [...readFileSync(`${ROOT}/src/${file}`, 'utf8').matchAll(/(?:\bfrom |\bimport\(|^import )'(\.[^']+)'/gm)]
+    .map(([, path = '']) => normalize(join('src', dirname(file), path)))
+    .filter((path) => !OUTSIDE.test(path))
+    .map((path) => roomOf(path.replace(/^src\//, '')));
+  expect(imported.filter((other) => !allowed.has(other))).toEqual([]);
+});
+
+test('every room has its arrows', () => {
+  const rooms = new Set(files.map(roomOf).filter((room) => !LEAVES.includes(room) && room !== 'log-destination.ts'));
+  expect([...rooms].toSorted()).toEqual(Object.keys(ARROWS).toSorted());
+});
+
+/** The folder of src/ that a file is in, or the file where it is in none. */
+function roomOf(file: string): string {
+  return file.split('/', 1)[0] ?? file;
+}
