@@ -3,4 +3,6 @@
 import { defineConfig } from 'vitest/config';
 import base, { LONG_FAULTS } from './vitest.config.ts';
 
-export default defineConfig({ test: { ...base.test, include: [LONG_FAULTS], exclude: [], testTimeout: 300_000 } });
+export default defineConfig({
+  test: { ...base.test, include: [LONG_FAULTS], exclude: [], testTimeout: 300_000, hookTimeout: 300_000 },
+});

@@ -424,6 +424,19 @@ describe('excused is, for a while,', () => {
     house.wait(settleMs + tailMaxAgeMs + MS);
     expect(house.judge({}, without)).toMatchObject({ kind: 'wrong', why: expect.stringMatching(/missing/) });
   });
+
+  test('the same on an old page, for as long as old content is shown', () => {
+    const house = new House();
+    house.world.insertAhead({ accountId: ACCOUNT, conversationId: CONVERSATION, content: 'stray', id: 90_000 });
+    const old = { after: 1, before: 80_000 };
+    const without = house.page(old);
+    house.insert();
+    house.wait(HISTORY_TIMES * historyMaxAgeMs - MS);
+    const { meta } = house.page(old);
+    expect(house.judge(old, { ...without, meta })).toEqual({ kind: 'excused', why: 'below ids given out before' });
+    house.wait(2 * MS);
+    expect(house.judge(old, { ...without, meta })).toMatchObject({ kind: 'wrong', why: expect.stringMatching(/missing/) });
+  });
 });
 
 test('the truth within every age is right, whatever is written', () => {

@@ -156,7 +156,8 @@ function judgePage(seen: Observation, page: NonNullable<Observation['page']>, { 
 
 /**
  * What rests on a back-dated row is believed for SETTLE, by when an id given out within SETTLE before is 2 × SETTLE old. That ids
- * are out of step is heard of within SETTLE of a turn that is at most SETTLE away.
+ * are out of step is heard of within SETTLE of a turn that is at most SETTLE away; not at all where ids have passed the old ones
+ * by then, and then a range is believed to be whole for as long as history is shown.
  */
 const HEALED_AFTER_SETTLES = 2;
 
@@ -208,7 +209,8 @@ function agesOf(
     presentFrom: ({ backDated }) => since(asOfNow ? 0 : endsInHistory && backDated ? metaMaxAgeMs : soonMs),
     // Of each conversation that is polled, the newest page is read as it was asked once in SETTLE: what shows that ids are out of
     // step. For those who want it as of now it is read so each time.
-    belatedForMs: asOfNow && isNewest ? 0 : HEALED_AFTER_SETTLES * settleMs + tailMaxAgeMs + extraMs,
+    belatedForMs:
+      asOfNow && isNewest ? 0 : Math.max(HEALED_AFTER_SETTLES * settleMs + tailMaxAgeMs, isNewest ? 0 : historyMs) + extraMs,
   };
 }
 
