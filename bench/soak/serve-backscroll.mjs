@@ -3,7 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import v8 from 'node:v8';
 import vm from 'node:vm';
-import { loadConfig } from '../../dist/src/config.js';
+import { loadConfig } from '../../dist/src/config/load-config.js';
 import { createLogger, start } from '../../dist/src/main.js';
 
 v8.setFlagsFromString('--expose-gc');
