@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Tests that take longer than 10 s each: `npm run test:faults`. */
-export const LONG_FAULTS = 'test/long-faults/**/*.test.ts';
+/** What takes longer than 10 s: `npm run test:long`. */
+export const LONG: readonly string[] = ['test/long-faults/**/*.test.ts', 'test/**/*.long.test.ts'];
 
 /** Begins with what lasts longest whatever the machine, so that the rest runs beside it. */
 class LongFirst extends BaseSequencer {
@@ -20,7 +20,7 @@ function isLong({ moduleId }: TestSpecification): boolean {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, LONG_FAULTS],
+    exclude: [...configDefaults.exclude, ...LONG],
     globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/setup.ts'],
     testTimeout: 30_000,

@@ -13,7 +13,7 @@ import { asking, CountingUpstream } from './upstream.ts';
 import type { VirtualTime } from './virtual-time.ts';
 import { ACCOUNT, type World } from './world.ts';
 
-/** The defaults of the program (src/config.ts), unless the command line says otherwise. */
+/** The defaults of the program (src/config/settings.ts), unless the command line says otherwise. */
 export const FRESHNESS: { -readonly [Part in keyof Freshness]-?: number } = {
   tailMaxAgeMs: 0,
   metaMaxAgeMs: 10_000,

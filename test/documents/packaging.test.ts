@@ -70,7 +70,7 @@ describe('.ci/run', () => {
     expect(statSync(`${ROOT}/.ci/run`).mode & 0o111).toBe(0o111);
     expect(textOf('README.md')).toContain('```sh\nnpm ci && npm test\n```');
     expect((await run('', 0)).calls).toBe(
-      'npm ci\nnpm test\nnpm run test:faults\nnpm run test:differential -- --minutes 2 --seed 20\n',
+      'npm ci\nnpm test\nnpm run test:long\nnpm run test:differential -- --minutes 2 --seed 20\n',
     );
   });
 

@@ -1,84 +1,10 @@
-// Every script of package.json works in a fresh clone, where nothing is built yet.
+// What a newcomer types works in a fresh clone.
 
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import manifest from '../../package.json' with { type: 'json' };
-import { cloneWithoutBuild, Command, removeClone } from './clone.ts';
+import { vi } from 'vitest';
+import { cloned, testServer } from './scripts.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
-const SETTINGS = {
-  CHATWOOT_URL: 'http://127.0.0.1:9',
-  CHATWOOT_API_TOKEN: 'a-token',
-  CLIENT_KEYS: 'crm=a-key-for-a-client',
-  PORT: '0',
-};
-
-/** Scripts that serve until they are told to end, and what they print when they do. */
-const SERVERS: Readonly<Record<string, RegExp>> = {
-  start: /Server listening at (http:\/\/127\.0\.0\.1:\d+)/,
-  dev: /Server listening at (http:\/\/127\.0\.0\.1:\d+)/,
-  demo: /Backscroll is up at (http:\/\/127\.0\.0\.1:\d+)/,
-};
-
-/** Scripts that end by themselves, with arguments that keep them short. */
-const ONE_SHOTS: Readonly<Record<string, string>> = {
-  build: '',
-  tarball: '--dry-run',
-  types: '',
-  lint: 'src/version.ts',
-  format: '--check src/version.ts',
-  test: 'test/timeline/query.test.ts',
-  'test:faults': '--passWithNoTests none',
-  'test:law': '--runs 100',
-  'test:differential': '--minutes 0.03 --rate 30 --seed 3',
-  'bench:hits': '--rounds 1 --seconds 1 --warm-up 0 --connections 2 --only info',
-  'bench:prove': '',
-  'bench:walks': '',
-  'bench:trace': '--hours 0.02',
-  'bench:memory': '--conversations 20 --memory 1mb',
-  soak: '--minutes 0.03 --rate 20',
-};
-
-/** Scripts that only call others. */
-const CHAINS = ['check', 'bench'];
-
-let clone: string;
-beforeAll(async () => {
-  clone = await cloneWithoutBuild();
-});
-afterAll(() => removeClone(clone));
-beforeEach(() => rm(join(clone, 'dist'), { recursive: true, force: true }));
-
-test('all are tried here', () => {
-  const tried = [...Object.keys(SERVERS), ...Object.keys(ONE_SHOTS), ...CHAINS];
-  expect(tried.toSorted()).toEqual(Object.keys(manifest.scripts).toSorted());
-});
-
-test.each(Object.entries(SERVERS))('npm run %s serves', async (script, ready) => {
-  const command = new Command(`npm run ${script}`, clone, SETTINGS);
-  onTestFinished(() => command.end());
-  const [, url] = await command.printed(ready);
-  expect((await fetch(`${url}/healthz`)).status).toBe(200);
-});
-
-test.each(Object.entries(ONE_SHOTS))('npm run %s -- %s', async (script, args) => {
-  const command = new Command(`npm run ${script} -- ${args}`, clone);
-  onTestFinished(() => command.end());
-  const code = await command.ended;
-  expect(code, command.output).toBe(0);
-});
-
-describe.each(CHAINS)('npm run %s', (script) => {
-  test('calls scripts that are tried here, and programs that are installed', () => {
-    const steps = manifest.scripts[script as 'check'].split(' && ');
-    const [scripts, programs] = [
-      steps.filter((step) => step.startsWith('npm ')),
-      steps.filter((step) => !step.startsWith('npm ')),
-    ];
-    const names = scripts.map((step) => /^npm (?:run )?([\w:]+)$/.exec(step)?.[1]);
-    expect(names.filter((name) => name === undefined || !(name in ONE_SHOTS))).toEqual([]);
-    expect(programs.filter((step) => step !== 'oxfmt --check')).toEqual([]);
-  });
-});
+const clone = cloned();
+testServer('start', clone);
+testServer('demo', clone);
