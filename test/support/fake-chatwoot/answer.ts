@@ -100,6 +100,11 @@ export function statementTimeoutAnswer(accountLocale: string): Answer {
   return errorAnswer(422, { error });
 }
 
+/** A record that is not valid (contract 7.2). */
+export function unprocessableAnswer(message: string, attribute: string): Answer {
+  return errorAnswer(422, { message, attributes: [attribute] });
+}
+
 /** Row 9 of contract 2.2: any exception. */
 export function serverErrorAnswer(): Answer {
   const headers: HeaderList = [['content-type', 'application/json; charset=UTF-8']];

@@ -30,6 +30,9 @@ export type TokenOwner = FakeUser | 'bot' | 'gone';
 /** Accounts, users and their credentials. Everything can change at any time, without an event (contract 6.3). */
 export class Directory {
   readonly #memberships = new Map<number, Map<number, Membership>>();
+  readonly #users = new Map<number, FakeUser>();
+  /** Of users that have changed their password. */
+  readonly #rotated = new Map<number, string>();
   readonly #suspended = new Set<number>();
   readonly #withoutApi = new Set<number>();
   readonly #tokens = new Map<string, TokenOwner>();
@@ -75,6 +78,7 @@ export class Directory {
   /** Gives a user a place in an account, or another one than before. Adds the account when it is new. */
   join(user: FakeUser, accountId: number, membership: Membership): void {
     this.addAccount(accountId);
+    this.#users.set(user.id, user);
     this.#memberships.get(accountId)?.set(user.id, membership);
   }
 
@@ -95,6 +99,33 @@ export class Directory {
       if (membership === undefined) return [];
       return [{ id, role: membership.role, ...(this.#withoutApi.size === 0 ? {} : { api_and_webhooks: this.hasApi(id) }) }];
     });
+  }
+
+  /** Who hears of a conversation: administrators, and agents that read it (contract 8). Of all users where no conversation is named. */
+  listeners(accountId: number, conversationId?: number): readonly FakeUser[] {
+    return [...(this.#memberships.get(accountId) ?? [])].flatMap(([id, membership]) => {
+      const user = this.#users.get(id);
+      const hears =
+        conversationId === undefined ||
+        membership.role === 'administrator' ||
+        membership.reads === 'all' ||
+        membership.reads.has(conversationId);
+      return user === undefined || !hears ? [] : [user];
+    });
+  }
+
+  /** The token of a user's stream. It is another one after `changePassword`. */
+  pubsubTokenOf({ id, pubsubToken }: FakeUser): string {
+    return this.#rotated.get(id) ?? pubsubToken;
+  }
+
+  /** Rotates the token of the user's stream; access tokens stay (contract 8). */
+  changePassword(user: FakeUser): void {
+    this.#rotated.set(user.id, `${this.pubsubTokenOf(user)}-changed`);
+  }
+
+  userOfPubsubToken(token: string): FakeUser | undefined {
+    return [...this.#users.values()].find((user) => this.pubsubTokenOf(user) === token);
   }
 
   addToken(token: string, owner: TokenOwner): void {

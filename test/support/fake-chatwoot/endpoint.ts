@@ -11,6 +11,7 @@ import {
   serverErrorAnswer,
   statementTimeoutAnswer,
   throttledAnswer,
+  unprocessableAnswer,
 } from './answer.ts';
 import { cgiHeaders } from './cgi-headers.ts';
 import type { Credentials } from './credentials.ts';
@@ -25,6 +26,7 @@ import { route } from './route.ts';
 import { BadRequest } from './ruby-string.ts';
 import type { Throttle } from './throttle.ts';
 import { remoteIp } from './throttle.ts';
+import { type FakeWebhooks, WEBHOOK_EVENTS } from './webhooks.ts';
 
 /** All that an answer depends on besides the request. */
 export interface Installation {
@@ -37,6 +39,7 @@ export interface Installation {
   /** The language of the accounts, in which 4.16 and later refuse. */
   readonly accountLocale: string;
   readonly throttle: Throttle | undefined;
+  readonly webhooks: FakeWebhooks;
 }
 
 /** Puma's longest query, in bytes (contract 1.2). */
@@ -66,9 +69,11 @@ export function answerTo(installation: Installation, request: LoggedRequest): An
   if (installation.throttle?.exceeds(ip, request.at) === true) return throttledAnswer();
   try {
     const target = route(request.path);
-    if (target.action === 'none' || (request.method !== 'GET' && request.method !== 'HEAD')) return notFoundPageAnswer();
+    const methods = target.action === 'webhooks' ? ['POST'] : ['GET', 'HEAD'];
+    if (target.action === 'none' || !methods.includes(request.method)) return notFoundPageAnswer();
     const params = requestParams(query, { contentType: headers.get('CONTENT_TYPE') ?? '', text: request.body });
     const context = { request, headers, params, installation };
+    if (target.action === 'webhooks') return createWebhook(context, target.accountId);
     return target.action === 'profile' ? profile(context) : messages(context, target);
   } catch (error) {
     if (error instanceof BadRequest) return badRequestAnswer();
@@ -104,14 +109,34 @@ function profile({ headers, params, installation: { directory } }: Context): Ans
   const credentials = readCredentials(directory, headers, params);
   const identity = authenticate(directory, credentials);
   if (typeof identity === 'string') return refusalAnswer(identity, localeOf(params));
-  const { id, name, email, pubsubToken } = identity.user;
+  const { id, name, email } = identity.user;
   const accounts = directory.accountsOf(identity.user);
   // The token itself is shown, but to users all of whose accounts are without API access.
   const shown = accounts.some((account) => account.api_and_webhooks !== false) ? credentials.token : '';
-  return jsonAnswer(JSON.stringify({ id, name, email, access_token: shown, pubsub_token: pubsubToken, accounts }), {
+  const shownUser = { id, name, email, access_token: shown, pubsub_token: directory.pubsubTokenOf(identity.user), accounts };
+  return jsonAnswer(JSON.stringify(shownUser), {
     ifNoneMatch: headers.get('IF_NONE_MATCH'),
     ...sessionTraces(directory, credentials, identity.user),
   });
+}
+
+/** `POST /api/v1/accounts/{id}/webhooks`, for administrators (contract 7.2). */
+function createWebhook({ request, headers, params, installation: { directory, webhooks } }: Context, accountId: number): Answer {
+  const identity = authenticate(directory, readCredentials(directory, headers, params));
+  if (typeof identity === 'string') return refusalAnswer(identity, localeOf(params));
+  if (!directory.hasAccount(accountId)) return refusalAnswer('no-account', 'en');
+  const membership = directory.membership(identity.user, accountId);
+  if (membership === undefined) return refusalAnswer('not-a-member', 'en');
+  if (membership.role !== 'administrator') return refusalAnswer('no-access', 'en');
+  const { url = '', subscriptions = WEBHOOK_EVENTS } = JSON.parse(request.body) as { url?: string; subscriptions?: string[] };
+  if (!/^https?:\/\//.test(url)) return unprocessableAnswer('Url is invalid', 'url');
+  if (webhooks.isRegistered(accountId, url)) return unprocessableAnswer('Url has already been taken', 'url');
+  if (subscriptions.length === 0 || subscriptions.some((event) => !WEBHOOK_EVENTS.includes(event))) {
+    return unprocessableAnswer('Subscriptions Invalid events', 'subscriptions');
+  }
+  const { id, secret } = webhooks.register(accountId, url, subscriptions);
+  const webhook = { id, name: null, url, account_id: accountId, subscriptions, ...(secret === undefined ? {} : { secret }) };
+  return jsonAnswer(JSON.stringify({ payload: { webhook } }));
 }
 
 /** The secrets that session authentication leaves on an answer (contract 4). */

@@ -1,4 +1,4 @@
-// A Chatwoot 4.10 on a real socket, as far as its messages endpoint goes.
+// A Chatwoot 4.10 on a real socket, as far as its messages endpoint and what it announces go.
 
 import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
@@ -7,9 +7,11 @@ import { createServer } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import type { Answer } from './answer.ts';
+import { Announcer, type Announcement } from './announce.ts';
 import { pumaAnswer } from './answer.ts';
 import type { Compression } from './compression.ts';
 import { compressed } from './compression.ts';
+import { FakeCable } from './cable.ts';
 import { Directory } from './directory.ts';
 import type { Installation } from './endpoint.ts';
 import { answerTo } from './endpoint.ts';
@@ -21,6 +23,7 @@ import { MessageTable } from './message-table.ts';
 import type { LoggedRequest } from './request-log.ts';
 import { RequestLog } from './request-log.ts';
 import { Throttle } from './throttle.ts';
+import { FakeWebhooks } from './webhooks.ts';
 
 /** Options of a `FakeChatwoot`. */
 export interface FakeChatwootOptions {
@@ -53,6 +56,9 @@ export class FakeChatwoot {
   fault: FaultHook | undefined;
   /** Whether a web server before it compresses what it answers. */
   compression: Compression = 'off';
+  readonly cable: FakeCable;
+  readonly webhooks: FakeWebhooks;
+  readonly #announcer: Announcer;
   readonly #now: () => number;
   #installation: Installation;
   readonly #server: Server;
@@ -62,6 +68,12 @@ export class FakeChatwoot {
     this.table = options.table ?? new MessageTable();
     this.directory = options.directory ?? new Directory();
     this.#now = options.now ?? Date.now;
+    this.cable = new FakeCable(this.directory);
+    this.webhooks = new FakeWebhooks(this.#now);
+    this.#announcer = new Announcer({ table: this.table, now: this.#now });
+    this.table.onWrite = (write) => {
+      if (this.#isHeard) this.#tell(this.#announcer.announce(write));
+    };
     this.#installation = {
       table: this.table,
       directory: this.directory,
@@ -69,6 +81,7 @@ export class FakeChatwoot {
       tooSlow: this.tooSlow,
       accountLocale: 'en',
       throttle: undefined,
+      webhooks: this.webhooks,
     };
     this.limitRequests(options.requestsPerMinute);
     this.#server = createServer(
@@ -78,6 +91,7 @@ export class FakeChatwoot {
       },
     );
     this.#server.on('clientError', refuseMalformed);
+    this.#server.on('upgrade', (request, socket, head) => this.cable.handleUpgrade(request, socket, head));
   }
 
   /** Starts a fake on a free port of 127.0.0.1. */
@@ -97,6 +111,29 @@ export class FakeChatwoot {
   /** The origin, without a trailing slash. */
   get url(): string {
     return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Resolves or reopens a conversation. Its activity row is a write of its own, which comes later in Chatwoot too. */
+  changeStatus(accountId: number, conversationId: number): void {
+    this.#tell(this.#announcer.statusChanged(accountId, conversationId));
+  }
+
+  /** A label was renamed in the settings: the conversations that have it say so without an event of theirs (contract 6.3). */
+  renameLabel(accountId: number, from: string, to: string, conversationIds: readonly number[]): void {
+    const heard = this.table.onWrite;
+    this.table.onWrite = undefined;
+    for (const id of conversationIds) {
+      const { labels } = JSON.parse(this.table.metaJson(accountId, id)) as { labels: string[] };
+      this.table.changeMeta(accountId, id, { labels: labels.map((label) => (label === from ? to : label)) });
+    }
+    this.table.onWrite = heard;
+    this.#tell([this.#announcer.cacheInvalidated(accountId)]);
+  }
+
+  /** Deletes a contact with its conversations (contract 6.2). */
+  deleteContact(accountId: number, contactId: number, conversationIds: readonly number[]): void {
+    for (const id of conversationIds) this.table.removeConversation(accountId, id);
+    this.#tell([this.#announcer.contactDeleted(accountId, { id: contactId, type: 'contact' })]);
   }
 
   /** Limits the requests a minute of each IP from now on, counting anew (contract 2.3); undefined lifts the limit. */
@@ -129,9 +166,27 @@ export class FakeChatwoot {
   /** Ends everything: open connections are destroyed. */
   async close(): Promise<void> {
     const closed = once(this.#server, 'close');
+    this.cable.close();
     this.#server.close();
     this.#server.closeAllConnections();
     await closed;
+  }
+
+  /** Announcing costs time that most tests and measurements have no use for. */
+  get #isHeard(): boolean {
+    return this.cable.connections > 0 || !this.webhooks.isEmpty;
+  }
+
+  #tell(announcements: readonly Announcement[]): void {
+    for (const { accountId, conversationId, cable } of announcements) {
+      if (cable === undefined) continue;
+      const streams =
+        conversationId === undefined
+          ? [`account_${accountId}`]
+          : this.directory.listeners(accountId, conversationId).map((user) => this.directory.pubsubTokenOf(user));
+      this.cable.broadcast(streams, cable.event, cable.data);
+    }
+    for (const { accountId, webhook } of announcements) if (webhook !== undefined) this.webhooks.send(accountId, webhook);
   }
 
   async #handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {

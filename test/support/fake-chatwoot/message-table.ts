@@ -17,6 +17,18 @@ export interface MessageTableOptions {
   readonly ties?: TieOrder;
 }
 
+/** What was written, for those who announce it. Raw rows, hard deletions and restored backups are told to nobody (contract 6). */
+export type TableWrite =
+  | { readonly kind: 'inserted'; readonly row: MessageRow }
+  | { readonly kind: 'edited'; readonly row: MessageRow; readonly before: MessageRow }
+  | {
+      readonly kind: 'meta';
+      readonly accountId: number;
+      readonly conversationId: number;
+      readonly before: string;
+      readonly after: string;
+    };
+
 /** A row that has its id and its created_at and that nobody sees yet (contract 5.2). */
 export interface OpenInsert {
   readonly id: number;
@@ -34,6 +46,8 @@ interface Conversation {
 /** Chatwoot's messages table in memory. Pure but for the clock it is given. Throws on an operation that names what is not there. */
 export class MessageTable {
   ties: TieOrder | undefined;
+  /** Hears of each write, once it is visible. */
+  onWrite: ((write: TableWrite) => void) | undefined;
   readonly #now: () => number;
   readonly #conversations = new Map<string, Conversation>();
   readonly #byId = new Map<number, MessageRow>();
@@ -116,6 +130,7 @@ export class MessageTable {
   commit(open: OpenInsert): MessageRow {
     if (!this.#open.delete(open.id)) throw new Error(`message ${open.id} is not open`);
     this.#show(open.row);
+    this.onWrite?.({ kind: 'inserted', row: open.row });
     return open.row;
   }
 
@@ -131,6 +146,7 @@ export class MessageTable {
     const { rows } = this.#conversation(old.accountId, old.conversationId);
     rows[rows.indexOf(old)] = changed;
     this.#byId.set(id, changed);
+    this.onWrite?.({ kind: 'edited', row: changed, before: old });
     return changed;
   }
 
@@ -155,8 +171,10 @@ export class MessageTable {
   /** Labels, assignee, last-seen, contact … `change` may be the exact JSON (contract 3.1, 6.3). */
   changeMeta(accountId: number, conversationId: number, change: Partial<ConversationMeta> | string): void {
     const conversation = this.#conversation(accountId, conversationId);
-    const old: ConversationMeta = JSON.parse(conversation.meta);
+    const before = conversation.meta;
+    const old: ConversationMeta = JSON.parse(before);
     conversation.meta = typeof change === 'string' ? change : renderMeta({ ...old, ...change });
+    this.onWrite?.({ kind: 'meta', accountId, conversationId, before, after: conversation.meta });
   }
 
   /** The exact JSON of a conversation's meta. */
