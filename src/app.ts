@@ -20,6 +20,7 @@ import { tokenVerifier, type TokenVerifier } from './clients/jwt.ts';
 import { LiveRegistry } from './clients/live-registry.ts';
 import { clientRegistry } from './clients/registry.ts';
 import { SigningKeys } from './clients/signing-keys.ts';
+import type { Change } from './cache/changes.ts';
 import type { Config } from './config/load-config.ts';
 import { BackscrollError } from './errors.ts';
 import { admin } from './http/admin.ts';
@@ -46,6 +47,7 @@ import { cacheObserver, protectionObserver, upstreamObserver } from './http/told
 import { Targets } from './http/target.ts';
 import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounters } from './http/window-counters.ts';
+import type { OpenFeed } from './open-feed.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { proxyFor } from './upstream/connections.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
@@ -56,6 +58,8 @@ export interface App {
   readonly http: FastifyInstance;
   readonly readThrough: ReadThrough;
   readonly readiness: Readiness;
+  /** Null where FEED is off. */
+  readonly feed: Pick<OpenFeed, 'fedSince'> | null;
   /** Reads CLIENTS_FILE anew. That also happens by itself soon after the file has changed. */
   reloadClients(): Promise<void>;
   /** Stops taking requests, lets those under way end, ends all reads. */
@@ -69,6 +73,8 @@ export interface AppOptions {
   readonly logger: FastifyBaseLogger;
   /** The engine's clock, ms. By default one that never steps. */
   readonly now?: () => number;
+  /** The wall clock, ms since the epoch, which events are compared with. By default the engine's where that is given. */
+  readonly wallNow?: () => number;
   /** Event-loop delay past which new requests are refused, ms; 0 for no limit. */
   readonly eventLoopDelayMaxMs?: number;
   /** Takes the line of each answered request; null for none. By default there are none. */
@@ -101,6 +107,7 @@ export async function buildApp({
   config,
   logger,
   now = steadyNow,
+  wallNow = now === steadyNow ? Date.now : now,
   eventLoopDelayMaxMs = EVENT_LOOP_DELAY_MAX_MS,
   answeredLines = null,
   logLinesDropped = () => 0,
@@ -127,6 +134,7 @@ export async function buildApp({
     onEvent: protectionObserver(metrics, logger),
     onTurn: (waitedMs, priority) => metrics.hadTurn(waitedMs, priority),
   });
+  let feed: OpenFeed | null = null;
   const readThrough = new ReadThrough({
     upstream,
     now,
@@ -134,7 +142,11 @@ export async function buildApp({
     memoryBytesMax: Math.floor(config.cacheMemoryBytes * (1 - RENDERED_SHARE)),
     mode: config.history,
     shadowRate: config.shadowRate,
-    observer: cacheObserver(metrics, logger),
+    ...(config.feed.has('cable') ? { fedSince: (accountId) => feed?.fedSince(accountId) ?? null } : {}),
+    observer: {
+      ...cacheObserver(metrics, logger),
+      ...(config.feed.has('cable') ? { appeared: ({ accountId }, ids, reading) => feed?.appeared(accountId, ids, reading) } : {}),
+    },
     onForgotten: (extent) => renderer.forget(extent),
     answerTimeoutMs: ANSWER_TIMES * config.upstreamTimeoutMs,
   });
@@ -188,6 +200,11 @@ export async function buildApp({
     admin(http, { admins, addressOf, purge: (extent) => readThrough.purge(extent) });
   }
   const noteAnswered = answeredNote(metrics, answeredLines);
+  if (config.feed.size > 0) {
+    const { openFeed } = await import('./open-feed.ts');
+    const apply = (change: Change): void => readThrough.apply(change);
+    feed = await openFeed({ config, http, chatwoot, apply, registry: metrics.registry, logger, addressOf, now, wallNow });
+  }
   const tokens = tokensOf(config, keys);
   const targets = new Targets();
   const counters = new WindowCounters();
@@ -253,6 +270,7 @@ export async function buildApp({
     clearTimeout(cut);
     clearTimeout(leave);
     eventLoop.close();
+    await feed?.close();
     await readThrough.close();
     await upstream.close();
   };
@@ -260,6 +278,7 @@ export async function buildApp({
     http,
     readThrough,
     readiness,
+    feed,
     reloadClients: () => clients.reload(),
     close: () => (closing ??= close()),
     isHung: () => clients.isHung(),

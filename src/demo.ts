@@ -5,6 +5,7 @@ import { SAMPLE_ACCOUNT_ID, SAMPLE_TOKEN, startSampleChatwoot } from '../test/su
 import closeWithGrace from 'close-with-grace';
 import { SignJWT } from 'jose';
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { buildApp, type App } from './app.ts';
 import { listen } from './http/listen.ts';
 import { loadConfig } from './config/load-config.ts';
@@ -14,6 +15,11 @@ import { createLogger, linesOf } from './main.ts';
 const DEMO_KEY = 'demo-key-for-trying';
 /** The sample account's longest conversation: about 400 messages. */
 const LONG_CONVERSATION = 1;
+
+/** How often somebody writes into that. */
+const WRITES_EVERY_S = 20;
+/** The calls are printed once the feed is trusted, or after so long. */
+const FEED_WAIT_MS = 3000;
 
 /** A running demo. */
 export interface Demo {
@@ -48,13 +54,18 @@ export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): 
     CHATWOOT_API_TOKEN: SAMPLE_TOKEN,
     CLIENT_KEYS: `demo=${DEMO_KEY}`,
     JWT_SECRET: secret,
+    FEED: 'cable',
   });
   const logger = createLogger(config);
   const app = await buildApp({ config, logger, answeredLines: linesOf(logger) });
   examplePage(app.http);
   const url = await listen(app.http, { host: config.host, port: config.port });
   void app.readiness.recheck();
+  const waitUntil = performance.now() + FEED_WAIT_MS;
+  // oxlint-disable-next-line no-await-in-loop -- it is waited for
+  while (app.feed?.fedSince(SAMPLE_ACCOUNT_ID) === null && performance.now() < waitUntil) await sleep(10);
 
+  const writing = setInterval(() => writeOne(chatwoot), WRITES_EVERY_S * 1000).unref();
   const ids = chatwoot.table.rows(SAMPLE_ACCOUNT_ID, LONG_CONVERSATION);
   return {
     app,
@@ -62,10 +73,16 @@ export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): 
     pageUrl: `${url}${EXAMPLE_PAGE_PATH}#account=${SAMPLE_ACCOUNT_ID}&conversation=${LONG_CONVERSATION}&token=${await customerToken(secret)}`,
     historyId: ids[Math.floor(ids.length / 2)]!.id,
     async close() {
+      clearInterval(writing);
       await app.close();
       await chatwoot.close();
     },
   };
+}
+
+function writeOne({ table }: FakeChatwoot): void {
+  const content = `It is ${new Date().toISOString().slice(11, 19)} now.`;
+  table.insert({ accountId: SAMPLE_ACCOUNT_ID, conversationId: LONG_CONVERSATION, messageType: 1, content });
 }
 
 async function customerToken(secret: string): Promise<string> {
@@ -82,7 +99,8 @@ function explain({ url, pageUrl, historyId }: Pick<Demo, 'url' | 'pageUrl' | 'hi
   return `
 Backscroll is up at ${url}, in front of a sample Chatwoot. Paste these in another terminal.
 
-The newest page. Cache-Status says fwd=miss each time: read from Chatwoot, so that it lacks no message.
+The newest page. First Cache-Status says fwd=miss: read from Chatwoot. Again: hit, until somebody writes, which is every ${WRITES_EVERY_S} seconds here
+and told by Chatwoot's live feed.
 
   curl -si ${key} '${messages}'
 

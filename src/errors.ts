@@ -5,6 +5,7 @@
 export const ERROR_STATUS = {
   invalid_parameter: 400,
   unauthenticated: 401,
+  webhook_refused: 401,
   upstream_forbidden: 403,
   not_found: 404,
   not_served: 404,

@@ -44,10 +44,31 @@ export async function check(args: readonly string[], env: NodeJS.ProcessEnv, { s
       signal: AbortSignal.timeout(ALL_TIMEOUT_MS),
     }),
   );
+  if (config.feed.has('cable')) {
+    const { askCable } = await import('./ask-cable.ts');
+    tell(await askCable(config));
+  }
+  if (config.feed.has('webhook')) tell(webhookFindings(config));
   return isGood;
 }
 
-function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl, trustProxy, tailMaxAgeMs }: Config): Finding[] {
+/** Chatwoot tells nobody when it does not send. */
+function webhookFindings({ webhookSecrets }: Config): Finding[] {
+  const accounts = [...webhookSecrets.keys()].join(', ');
+  const text =
+    `FEED=webhook: webhooks of account ${accounts} are taken. Where this server has a private address, Chatwoot 4.14 and later sends ` +
+    'them only with SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true; backscroll_feed_events_total{source="webhook"} shows whether they come';
+  return [{ kind: 'note', text }];
+}
+
+function settingsFindings({
+  clients: { clients, anonymous },
+  jwtSecrets,
+  jwksUrl,
+  trustProxy,
+  tailMaxAgeMs,
+  feed,
+}: Config): Finding[] {
   const now = Date.now();
   const dead = clients.filter(({ keys }) => keys.every(({ notAfterAt = Infinity }) => now >= notAfterAt));
   return [
@@ -58,18 +79,24 @@ function settingsFindings({ clients: { clients, anonymous }, jwtSecrets, jwksUrl
       ? []
       : [{ kind: 'note', text: 'ALLOW_ANONYMOUS: callers without a key read everything, private notes included' } as const]),
     ...proxyFindings(trustProxy),
-    tailFinding(tailMaxAgeMs, clients),
+    tailFinding(tailMaxAgeMs, clients, feed.has('cable')),
   ];
 }
 
 /** What the age of the newest messages costs. */
-function tailFinding(tailMaxAgeMs: number, clients: readonly Client[]): Finding {
+function tailFinding(tailMaxAgeMs: number, clients: readonly Client[], isFed: boolean): Finding {
   const others = clients.filter((client) => client.tailMaxAgeMs !== undefined).length;
   const but = others === 0 ? '' : ` (clients with an age of their own: ${others})`;
+  if (tailMaxAgeMs === 0 && isFed) {
+    return {
+      kind: 'ok',
+      text: `TAIL_MAX_AGE is 0s${but}: while the feed is trusted, newest pages are read when something changes`,
+    };
+  }
   return tailMaxAgeMs === 0
     ? {
         kind: 'ok',
-        text: `TAIL_MAX_AGE is 0s${but}: each look at a newest page asks Chatwoot. Give clients that poll and can bear it "tailMaxAge": "1s"`,
+        text: `TAIL_MAX_AGE is 0s${but}: each look at a newest page asks Chatwoot. Give clients that poll and can bear it "tailMaxAge": "1s", or set FEED=cable`,
       }
     : {
         kind: 'note',

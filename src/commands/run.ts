@@ -15,6 +15,8 @@ const USAGE = `backscroll <command>
           make a key for a client, and its entry for the clients file
   token create --account 1 --conversations 2,3 [--view customer] [--expires 1h] [--sub name]
           sign a token with the first JWT_SECRET, for trying
+  webhook create --account 1 --url https://backscroll.example.com
+          register a webhook with Chatwoot for FEED=webhook, and print its secret once
 
   --version
           the version of this program
@@ -36,7 +38,7 @@ export async function run(args: readonly string[], env: NodeJS.ProcessEnv, termi
 
 async function dispatch(args: readonly string[], env: NodeJS.ProcessEnv, terminal: Terminal): Promise<number> {
   const [first = 'help', second = ''] = args;
-  switch (first === 'key' || first === 'token' ? `${first} ${second}` : first) {
+  switch (first === 'key' || first === 'token' || first === 'webhook' ? `${first} ${second}` : first) {
     case 'serve': {
       const { serve } = await import('../main.ts');
       await serve(env);
@@ -60,6 +62,10 @@ async function dispatch(args: readonly string[], env: NodeJS.ProcessEnv, termina
       const { tokenCreate } = await import('./token-create.ts');
       await tokenCreate(args.slice(2), env, terminal);
       return 0;
+    }
+    case 'webhook create': {
+      const { webhookCreate } = await import('./webhook-create.ts');
+      return (await webhookCreate(args.slice(2), env, terminal)) ? 0 : 1;
     }
     case '--version':
       terminal.stdout.write(`${VERSION}\n`);

@@ -129,6 +129,9 @@ function missing(given: ReadonlySet<string>, settings: Partial<Settings>): strin
         'without clients anybody could read everything, which only ALLOW_ANONYMOUS=true permits',
     );
   }
+  if (settings.feed?.has('webhook') === true && !given.has('WEBHOOK_SECRETS')) {
+    problems.push(`WEBHOOK_SECRETS is required with FEED=webhook, for example ${exampleOf(SETTINGS.webhookSecrets)}`);
+  }
   for (const name of ['JWT_ISSUER', 'JWT_AUDIENCE']) {
     if (given.has(name) && !verifiers.some((verifier) => given.has(verifier))) {
       problems.push(`${name} is set, but neither JWT_SECRET nor JWKS_URL, so that no token is accepted`);

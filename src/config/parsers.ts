@@ -42,6 +42,27 @@ function tokenProblem(text: string): string | null {
 }
 
 export function accountTokens(text: string): ReadonlyMap<number, string> {
+  return byAccount(text, (value, account) => {
+    const problem = tokenProblem(typeof value === 'string' ? value : '');
+    if (problem !== null) throw new Unacceptable(`has a token for account ${account} that ${problem}`);
+    return String(value);
+  });
+}
+
+/** 128 bits in the densest spelling that paths and headers take. */
+const WEBHOOK_SECRET = /^[\x21-\x7e]{22,100}$/;
+
+export function webhookSecrets(text: string): ReadonlyMap<number, readonly string[]> {
+  return byAccount(text, (value, account) => {
+    const secrets: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const areSecrets = secrets.length > 0 && secrets.every((secret) => typeof secret === 'string' && WEBHOOK_SECRET.test(secret));
+    if (!areSecrets) throw new Unacceptable(`has no secret of 22 to 100 visible ASCII characters for account ${account}`);
+    return secrets.map(String);
+  });
+}
+
+/** A JSON object from account id to something. */
+function byAccount<T>(text: string, read: (value: unknown, account: string) => T): ReadonlyMap<number, T> {
   if (text === '') return new Map();
   let json: unknown;
   try {
@@ -51,16 +72,31 @@ export function accountTokens(text: string): ReadonlyMap<number, string> {
     throw new Unacceptable('is not JSON');
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new Unacceptable('must be a JSON object');
-  const entries = Object.entries(json);
-  const problems = entries.flatMap(([account, value]: [string, unknown]) => {
-    // The key is not shown: a map the wrong way round has its tokens here.
-    if (!/^[1-9]\d{0,14}$/.test(account)) return 'must have account ids, whole numbers from 1 up, as its keys';
-    const problem = tokenProblem(typeof value === 'string' ? value : '');
-    return problem === null ? [] : `has a token for account ${account} that ${problem}`;
-  });
-  if (entries.length === 0) problems.push('must hold at least one account');
+  const found = new Map<number, T>();
+  const problems: string[] = [];
+  for (const [account, value] of Object.entries<unknown>({ ...json })) {
+    try {
+      // The key is not shown: a map the wrong way round has its secrets here.
+      if (!/^[1-9]\d{0,14}$/.test(account)) throw new Unacceptable('must have account ids, whole numbers from 1 up, as its keys');
+      found.set(Number(account), read(value, account));
+    } catch (error) {
+      if (!(error instanceof Unacceptable)) throw error;
+      problems.push(...error.problems);
+    }
+  }
+  if (found.size === 0 && problems.length === 0) problems.push('must hold at least one account');
   if (problems.length > 0) throw new Unacceptable(...new Set(problems));
-  return new Map(entries.map(([account, value]) => [Number(account), String(value)]));
+  return found;
+}
+
+export function feedSources(text: string): ReadonlySet<'cable' | 'webhook'> {
+  const words = text.split(',').map((word) => word.trim());
+  const sources = new Set<'cable' | 'webhook'>();
+  for (const word of words) {
+    if (word === 'cable' || word === 'webhook') sources.add(word);
+    else if (word !== 'off' || words.length > 1) throw new Unacceptable('must be off, cable, webhook, or cable,webhook');
+  }
+  return sources;
 }
 
 export function clientKeys(text: string) {

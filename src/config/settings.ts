@@ -7,6 +7,7 @@ import {
   clientKeys,
   corsOrigins,
   duration,
+  feedSources,
   hostName,
   integer,
   jwksUrl,
@@ -19,6 +20,7 @@ import {
   size,
   token,
   trustedProxies,
+  webhookSecrets,
 } from './parsers.ts';
 
 export interface Setting<T> {
@@ -189,6 +191,35 @@ export const SETTINGS = {
     default: '2m',
     meaning: 'Time after which Chatwoot has surely committed an id that it handed out',
     parse: duration('1s', '1h'),
+  },
+  feed: {
+    name: 'FEED',
+    default: 'off',
+    example: 'cable',
+    meaning:
+      'What to hear of changes from: `cable`, `webhook`, both as `cable,webhook`, or `off`. With `cable` pages of a quiet conversation cost no reads',
+    parse: feedSources,
+  },
+  feedMaxAgeMs: {
+    name: 'FEED_MAX_AGE',
+    default: '1m',
+    meaning: 'Age that the newest messages and `meta` may reach while the feed is trusted and tells of no change',
+    parse: duration('0s', '1h'),
+  },
+  feedLagMaxMs: {
+    name: 'FEED_LAG_MAX',
+    default: '5s',
+    meaning: 'How late events of the feed may be for it to be trusted',
+    parse: duration('100ms', '5m'),
+  },
+  webhookSecrets: {
+    name: 'WEBHOOK_SECRETS',
+    default: '',
+    example: '{"1":"<secret of the webhook>"}',
+    meaning:
+      'Secrets of webhooks, for `FEED=webhook`: a JSON object from account id to secret or list of secrets, of 22 to 100 characters each',
+    secret: true,
+    parse: webhookSecrets,
   },
   unreadMemoryBytes: {
     name: 'UNREAD_MEMORY',

@@ -11,7 +11,16 @@ import { type FailureContext, mapFailure, UntoldRefusal, whatAnswered } from './
 import { isToAnother, MisplacedAnswer, newQuestionId } from './misplaced.ts';
 import { Patience } from './patience.ts';
 import { splitBody } from './split-body.ts';
-import { apiAccessProblem, judgeToken, LATEST, type ListedAccount, listedAccounts, NOWHERE } from './token-check.ts';
+import {
+  apiAccessProblem,
+  judgeToken,
+  LATEST,
+  type ListedAccount,
+  listedAccounts,
+  NOWHERE,
+  type UserProfile,
+  userProfile,
+} from './token-check.ts';
 import type { ConversationId, UnlearnableBecause, Upstream, UpstreamAnswer } from './upstream.ts';
 
 /** A token and the name of the setting it came from, for sentences to operators. */
@@ -79,11 +88,17 @@ interface Question {
   readonly signal: AbortSignal | undefined;
 }
 
+/** Chatwoot as only this server's own user sees it, beside what is read for callers. */
+export interface Chatwoot extends Upstream {
+  /** Whose token it is. @throws BackscrollError where Chatwoot does not tell */
+  profile(token: string, signal?: AbortSignal): Promise<UserProfile>;
+}
+
 /** A token that a header can carry. */
 const SENDABLE = /^[\x21-\x7e]+$/;
 
 /** Opens a client of one Chatwoot. No connection is made before the first read. */
-export function createChatwoot(options: ChatwootOptions): Upstream {
+export function createChatwoot(options: ChatwootOptions): Chatwoot {
   const { baseUrl, timeoutMs, bodyMaxBytes, now } = options;
   const prefix = pathPrefix(baseUrl);
   const connections = openConnections(baseUrl, options);
@@ -159,6 +174,16 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
     }
   }
 
+  /** What a token's profile says of its user. */
+  async function profileOf(token: string, signal: AbortSignal | undefined): Promise<UserProfile> {
+    return get({ purpose: 'check', target: `${prefix}/api/v1/profile`, token, signal }, (answer) => {
+      if (answer.status !== 200) throw mapFailure(answer, contextOf(token));
+      const profile = userProfile(answer);
+      if (profile === null) throw invalidAnswer('it is no profile of a user');
+      return profile;
+    });
+  }
+
   const judged = new Map<string, { readonly at: number; readonly problem: Promise<BackscrollError | null> }>();
 
   /** What a refusal in unknown words is about: of the token, or, where that is good, of what its user may read. Asked seldom. */
@@ -225,6 +250,8 @@ export function createChatwoot(options: ChatwootOptions): Upstream {
       }
       return null;
     },
+
+    profile: profileOf,
 
     async close() {
       await connections.close();

@@ -37,6 +37,22 @@ export function listedAccounts({ status, body }: Answered): readonly ListedAccou
   });
 }
 
+/** A user as its profile shows it: what subscribing to its events takes (contract 8). */
+export interface UserProfile {
+  readonly userId: number;
+  /** A secret. */
+  readonly pubsubToken: string;
+  readonly accounts: readonly ListedAccount[];
+}
+
+/** The user in the answer to `GET /api/v1/profile`; null where it does not tell all of it. */
+export function userProfile(answer: Answered): UserProfile | null {
+  const accounts = listedAccounts(answer);
+  const { id, pubsub_token: pubsubToken } = membersOf(answer.body);
+  if (accounts === null || typeof id !== 'number' || typeof pubsubToken !== 'string' || pubsubToken === '') return null;
+  return { userId: id, pubsubToken, accounts };
+}
+
 /** The problem of a token that is for `account`, or for all that it reaches, where Chatwoot lets none of them be read by it. */
 export function apiAccessProblem(accounts: readonly ListedAccount[], account: number | undefined): string | null {
   const concerned = accounts.filter(({ id }) => account === undefined || id === account);

@@ -33,6 +33,10 @@ const NAMES = [
   'HISTORY_MAX_AGE',
   'STALE_IF_ERROR',
   'SETTLE',
+  'FEED',
+  'FEED_MAX_AGE',
+  'FEED_LAG_MAX',
+  'WEBHOOK_SECRETS',
   'UNREAD_MEMORY',
   'UNREAD_TIMEOUT',
   'HTTP_PROXY',
@@ -126,6 +130,10 @@ describe('settings', () => {
       historyMaxAgeMs: 900_000,
       staleIfErrorMs: 3_600_000,
       settleMs: 120_000,
+      feed: new Set(),
+      feedMaxAgeMs: 60_000,
+      feedLagMaxMs: 5_000,
+      webhookSecrets: new Map(),
       unreadMemoryBytes: 128 * 1024 * 1024,
       unreadTimeoutMs: 30_000,
       httpProxy: undefined,
@@ -155,6 +163,19 @@ describe('settings', () => {
     ['CHATWOOT_URL', 'HTTPS://Chat.Example.com:443/', 'chatwootUrl', 'https://chat.example.com'],
     ['CHATWOOT_URL', 'https://chat.example.com/support//', 'chatwootUrl', 'https://chat.example.com/support'],
     ['CHATWOOT_API_TOKEN', ' abc ', 'chatwootApiToken', 'abc'],
+    ['FEED', 'off', 'feed', new Set()],
+    ['FEED', 'cable', 'feed', new Set(['cable'])],
+    ['FEED_MAX_AGE', '30s', 'feedMaxAgeMs', 30_000],
+    ['FEED_LAG_MAX', '500ms', 'feedLagMaxMs', 500],
+    [
+      'WEBHOOK_SECRETS',
+      '{"1":"one-of-22-characters-00","23":["one-of-22-characters-00","two-of-22-characters-00"]}',
+      'webhookSecrets',
+      new Map([
+        [1, ['one-of-22-characters-00']],
+        [23, ['one-of-22-characters-00', 'two-of-22-characters-00']],
+      ]),
+    ],
     [
       'CHATWOOT_ACCOUNT_TOKENS',
       '{"1":"a","23":"b"}',
@@ -227,6 +248,12 @@ describe('settings', () => {
     ['CHATWOOT_URL', 'https://chat.example.com/#', 'must not have a fragment'],
     ['CHATWOOT_API_TOKEN', 'planted token', 'is not 1 to 4096 visible ASCII characters without spaces'],
     ['CHATWOOT_API_TOKEN', 'planted\r\nx: y', 'is not 1 to 4096 visible ASCII characters without spaces'],
+    ['FEED', 'cables', 'must be off, cable, webhook, or cable,webhook'],
+    ['FEED', 'off,cable', 'must be off, cable, webhook, or cable,webhook'],
+    ['FEED_LAG_MAX', '0s', 'must be from 100ms to 5m'],
+    ['WEBHOOK_SECRETS', '{"1":"planted"}', 'has no secret of 22 to 100 visible ASCII characters for account 1'],
+    ['WEBHOOK_SECRETS', '{"1":[]}', 'has no secret of 22 to 100 visible ASCII characters for account 1'],
+    ['WEBHOOK_SECRETS', '{"planted":"1"}', 'must have account ids, whole numbers from 1 up, as its keys'],
     ['CHATWOOT_ACCOUNT_TOKENS', 'planted', 'is not JSON'],
     ['CHATWOOT_ACCOUNT_TOKENS', '["planted"]', 'must be a JSON object'],
     ['CHATWOOT_ACCOUNT_TOKENS', 'null', 'must be a JSON object'],
@@ -350,6 +377,16 @@ describe('what must be set', () => {
   });
 });
 
+describe('the feed', () => {
+  test('needs secrets for webhooks, and hears both where it says so', () => {
+    expect(problemsOf({ ...base, FEED: 'webhook' })).toEqual([
+      'WEBHOOK_SECRETS is required with FEED=webhook, for example WEBHOOK_SECRETS={"1":"<secret of the webhook>"}',
+    ]);
+    const config = loadConfig({ ...base, FEED: 'cable, webhook', WEBHOOK_SECRETS: '{"1":"one-of-22-characters-00"}' }, noFiles);
+    expect(config.feed).toEqual(new Set(['cable', 'webhook']));
+  });
+});
+
 describe('signed tokens', () => {
   const { CLIENT_KEYS: _, ...alone } = base;
 
@@ -403,10 +440,11 @@ describe('secrets', () => {
     expect(config.clients.find(KEY, 0)?.name).toBe('crm');
   });
 
-  test.each(['CHATWOOT_API_TOKEN', 'CHATWOOT_ACCOUNT_TOKENS', 'CLIENT_KEYS', 'JWT_SECRET'])(
+  test.each(['CHATWOOT_API_TOKEN', 'CHATWOOT_ACCOUNT_TOKENS', 'CLIENT_KEYS', 'JWT_SECRET', 'WEBHOOK_SECRETS'])(
     '%s in both places, nowhere, or empty is a problem',
     (name) => {
-      const rest = { ...base, CHATWOOT_ACCOUNT_TOKENS: '{"1":"a"}', JWT_SECRET: SECRET };
+      const WEBHOOK_SECRETS = '{"1":"one-of-22-characters-00"}';
+      const rest = { ...base, CHATWOOT_ACCOUNT_TOKENS: '{"1":"a"}', JWT_SECRET: SECRET, WEBHOOK_SECRETS };
       const path = { ...rest, [name]: '', [`${name}_FILE`]: '/planted' };
       expect(problemsOf({ ...rest, [`${name}_FILE`]: '/planted' })[0]).toMatch(`${name} and ${name}_FILE are both set: keep one`);
       expect(problemsOf(path)).toEqual([
@@ -600,7 +638,7 @@ describe('settingsTable', () => {
 
   test('says defaults and files of secrets', () => {
     expect(lines).toContain('| `PORT` | `8080` | Port to listen on; 0 takes a free one |');
-    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(7);
+    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(8);
     expect(lines.find((line) => line.startsWith('| `CHATWOOT_URL`'))).toMatch(/^\| `CHATWOOT_URL` \| {2}\| Where/);
   });
 });

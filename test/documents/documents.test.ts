@@ -58,7 +58,7 @@ test('the errors table has each code with its status, and no other', () => {
 });
 
 test('the metrics are those of the program', () => {
-  const source = ['metrics', 'edge-metrics'].map((file) => textOf(`src/http/${file}.ts`)).join('\n');
+  const source = ['metrics', 'edge-metrics', 'feed-told'].map((file) => textOf(`src/http/${file}.ts`)).join('\n');
   const exported = new Set([...source.matchAll(/'(backscroll_\w+)'/g)].map(([, name = '']) => name));
   const documented = tableRows(textOf('docs/operations.md')).flatMap(
     ([name = '']) => /^`(backscroll_\w+)`$/.exec(name)?.[1] ?? [],

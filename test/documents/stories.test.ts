@@ -25,7 +25,12 @@ test('the calls at the top get the Cache-Status that stands below them', async (
   const queries = [.../for query in (.+); do/.exec(calls!.text)![1]!.matchAll(/'([^']*)'/g)].map(([, query = '']) => query);
 
   const chatwoot = await startSampleChatwoot();
-  const config = loadConfig({ CHATWOOT_URL: chatwoot.url, CHATWOOT_API_TOKEN: SAMPLE_TOKEN, CLIENT_KEYS: `demo=${key[2]}` });
+  const config = loadConfig({
+    CHATWOOT_URL: chatwoot.url,
+    CHATWOOT_API_TOKEN: SAMPLE_TOKEN,
+    CLIENT_KEYS: `demo=${key[2]}`,
+    FEED: 'cable',
+  });
   const app = await buildApp({ config, logger: pino({ level: 'silent' }) });
   const statuses: unknown[] = [];
   for (const query of queries) {

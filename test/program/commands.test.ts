@@ -186,7 +186,7 @@ describe('check', () => {
     const { code, lines, stderr } = await checkWith(chatwoot);
     expect(lines).toEqual([
       'ok       Settings and clients: 1 client',
-      'ok       TAIL_MAX_AGE is 0s: each look at a newest page asks Chatwoot. Give clients that poll and can bear it "tailMaxAge": "1s"',
+      'ok       TAIL_MAX_AGE is 0s: each look at a newest page asks Chatwoot. Give clients that poll and can bear it "tailMaxAge": "1s", or set FEED=cable',
       'ok       Chatwoot 4.10.0 answers',
       'ok       The clocks agree',
       'ok       CHATWOOT_API_TOKEN: Chatwoot accepts it for listing messages; it is no bot’s'.replace('’', "'"),

@@ -26,8 +26,11 @@ export interface LoggedUpgrade {
   readonly headers: IncomingMessage['headers'];
 }
 
-/** What becomes of an upgrade: `refuse` answers 404, `eat` 200 with a page as a proxy does that knows no upgrades, `swallow` nothing. */
-export type UpgradeFate = 'accept' | 'refuse' | 'eat' | 'swallow';
+/**
+ * What becomes of an upgrade: `refuse` answers 404, `eat` 200 with a page as a proxy does that knows no upgrades, `swallow` nothing,
+ * `trickle` headers without an end.
+ */
+export type UpgradeFate = 'accept' | 'refuse' | 'eat' | 'swallow' | 'trickle';
 
 type Until = () => boolean;
 
@@ -85,9 +88,15 @@ export class FakeCable {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const { url = '', headers } = request;
     this.upgrades.push({ path: url, headers });
-    if (this.upgrade === 'swallow') {
+    if (this.upgrade === 'swallow' || this.upgrade === 'trickle') {
       this.#swallowed.add(socket);
-      socket.on('error', () => undefined).on('close', () => this.#swallowed.delete(socket));
+      if (this.upgrade === 'trickle') socket.write('HTTP/1.1 101 Switching Protocols\r\nX-Slow: ');
+      const trickling = this.upgrade === 'trickle' ? setInterval(() => socket.write('x'), 20) : undefined;
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        clearInterval(trickling);
+        this.#swallowed.delete(socket);
+      });
     } else if (this.upgrade !== 'accept' || !/^(?:\/[\w-]+)?\/cable$/.test(url)) {
       const [status, body] = this.upgrade === 'eat' ? ['200 OK', '<html>Chatwoot</html>'] : ['404 Not Found', 'Page not found'];
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
@@ -166,10 +175,10 @@ export class FakeCable {
     } else if (command === 'message' && existing !== undefined) {
       if (data === '{"action":"update_presence"}') this.#presence(existing);
     } else if (command === 'subscribe' && existing === undefined) {
-      const subscription = this.#subscribe(identifier);
-      // Chatwoot swallows the exception that a wrong one raises.
-      if (subscription === undefined || this.isSilent) return;
-      connection.subscriptions.push(subscription);
+      const subscription = this.isSilent ? undefined : this.#subscribe(identifier);
+      // Chatwoot swallows the exception that a wrong one raises, and ActionCable knows it as subscribed all the same.
+      connection.subscriptions.push(subscription ?? { identifier, accountId: 0, userId: 0, streams: [] });
+      if (subscription === undefined) return;
       connection.socket.send(railsJson({ identifier, type: 'confirm_subscription' }));
       this.#presence(subscription);
     }

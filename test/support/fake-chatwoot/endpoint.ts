@@ -69,11 +69,12 @@ export function answerTo(installation: Installation, request: LoggedRequest): An
   if (installation.throttle?.exceeds(ip, request.at) === true) return throttledAnswer();
   try {
     const target = route(request.path);
-    const methods = target.action === 'webhooks' ? ['POST'] : ['GET', 'HEAD'];
+    const isNew = target.action === 'webhooks' && target.webhookId === undefined;
+    const methods = target.action === 'webhooks' ? [isNew ? 'POST' : 'PATCH'] : ['GET', 'HEAD'];
     if (target.action === 'none' || !methods.includes(request.method)) return notFoundPageAnswer();
     const params = requestParams(query, { contentType: headers.get('CONTENT_TYPE') ?? '', text: request.body });
     const context = { request, headers, params, installation };
-    if (target.action === 'webhooks') return createWebhook(context, target.accountId);
+    if (target.action === 'webhooks') return saveWebhook(context, target);
     return target.action === 'profile' ? profile(context) : messages(context, target);
   } catch (error) {
     if (error instanceof BadRequest) return badRequestAnswer();
@@ -120,8 +121,11 @@ function profile({ headers, params, installation: { directory } }: Context): Ans
   });
 }
 
-/** `POST /api/v1/accounts/{id}/webhooks`, for administrators (contract 7.2). */
-function createWebhook({ request, headers, params, installation: { directory, webhooks } }: Context, accountId: number): Answer {
+/** `POST /api/v1/accounts/{id}/webhooks`, and `PATCH` of one that exists, for administrators (contract 7.2). */
+function saveWebhook(
+  { request, headers, params, installation: { directory, webhooks } }: Context,
+  { accountId, webhookId }: Extract<Route, { action: 'webhooks' }>,
+): Answer {
   const identity = authenticate(directory, readCredentials(directory, headers, params));
   if (typeof identity === 'string') return refusalAnswer(identity, localeOf(params));
   if (!directory.hasAccount(accountId)) return refusalAnswer('no-account', 'en');
@@ -134,7 +138,10 @@ function createWebhook({ request, headers, params, installation: { directory, we
   if (subscriptions.length === 0 || subscriptions.some((event) => !WEBHOOK_EVENTS.includes(event))) {
     return unprocessableAnswer('Subscriptions Invalid events', 'subscriptions');
   }
-  const { id, secret } = webhooks.register(accountId, url, subscriptions);
+  const saved =
+    webhookId === undefined ? webhooks.register(accountId, url, subscriptions) : webhooks.move(accountId, webhookId, url);
+  if (saved === undefined) return refusalAnswer('no-conversation', 'en');
+  const { id, secret } = saved;
   const webhook = { id, name: null, url, account_id: accountId, subscriptions, ...(secret === undefined ? {} : { secret }) };
   return jsonAnswer(JSON.stringify({ payload: { webhook } }));
 }

@@ -6,12 +6,12 @@ import { decodePathSegment, toI } from './ruby-string.ts';
 export type Route =
   | { readonly action: 'messages'; readonly accountId: number; readonly conversationId: number; readonly format: string }
   | { readonly action: 'profile' }
-  | { readonly action: 'webhooks'; readonly accountId: number }
+  | { readonly action: 'webhooks'; readonly accountId: number; readonly webhookId: number | undefined }
   /** The static HTML page (contract 1.1). */
   | { readonly action: 'none' };
 
 const MESSAGES = /^\/api\/v1\/accounts\/([^/.?]+)\/conversations\/([^/.?]+)\/messages(?:\.([^/.?]+))?$/;
-const WEBHOOKS = /^\/api\/v1\/accounts\/([^/.?]+)\/webhooks$/;
+const WEBHOOKS = /^\/api\/v1\/accounts\/([^/.?]+)\/webhooks(?:\/(\d+))?$/;
 const PROFILE = /^\/api\/v1\/profile(?:\.json)?$/;
 
 /** Routes a path without its query: slashes are squeezed, a trailing one is dropped. Throws `BadRequest` on ids that are not UTF-8. */
@@ -19,7 +19,10 @@ export function route(path: string): Route {
   const normal = path.replaceAll(/\/{2,}/g, '/').replace(/(?<=.)\/$/, '');
   if (PROFILE.test(normal)) return { action: 'profile' };
   const webhooks = WEBHOOKS.exec(normal);
-  if (webhooks !== null) return { action: 'webhooks', accountId: castId(webhooks[1] ?? '') };
+  if (webhooks !== null) {
+    const [, account = '', id] = webhooks;
+    return { action: 'webhooks', accountId: castId(account), webhookId: id === undefined ? undefined : Number(id) };
+  }
   const match = MESSAGES.exec(normal);
   if (match === null) return { action: 'none' };
   const [, account = '', conversation = '', format = 'json'] = match;

@@ -58,6 +58,18 @@ export class FakeWebhooks {
     return webhook;
   }
 
+  /** Gives one another URL. */
+  move(accountId: number, id: number, url: string): FakeWebhook | undefined {
+    const at = this.#registered.findIndex((webhook) => webhook.accountId === accountId && webhook.id === id);
+    const old = this.#registered[at];
+    if (old === undefined) return undefined;
+    return (this.#registered[at] = { ...old, url });
+  }
+
+  get registered(): readonly FakeWebhook[] {
+    return this.#registered;
+  }
+
   isRegistered(accountId: number, url: string): boolean {
     return this.#registered.some((webhook) => webhook.accountId === accountId && webhook.url === url);
   }

@@ -1,0 +1,152 @@
+// The commands that have to do with the feed: whether the cable can be subscribed to, and making a webhook.
+
+import { onTestFinished, expect, test } from 'vitest';
+import { run as runCommand } from '../../src/commands/run.ts';
+import { plantToken } from '../support/backscroll.ts';
+import { CANARY, searchForCanary } from '../support/canary.ts';
+import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
+import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
+  const texts = { stdout: '', stderr: '' };
+  const writer = (name: keyof typeof texts) => ({ write: (text: string) => void (texts[name] += text) });
+  const code = await runCommand(args, env, { stdout: writer('stdout'), stderr: writer('stderr') });
+  for (const [name, text] of Object.entries(texts)) searchForCanary(`what the command wrote to ${name}`, text);
+  return { code, ...texts };
+}
+
+async function start(): Promise<FakeChatwoot> {
+  const chatwoot = await startSampleChatwoot();
+  onTestFinished(() => chatwoot.close());
+  plantToken(chatwoot);
+  return chatwoot;
+}
+
+function settingsOf(chatwoot: FakeChatwoot, more: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return { CHATWOOT_URL: chatwoot.url, CHATWOOT_API_TOKEN: CANARY, CLIENT_KEYS: 'one=key-of-client-one', ...more };
+}
+
+function feedLines({ stdout }: Ended): string[] {
+  return stdout.split('\n').filter((line) => / FEED=\w+: /.test(line));
+}
+
+test('check: the cable is subscribed to, and events arrive', async () => {
+  const chatwoot = await start();
+  const ended = await run(['check'], settingsOf(chatwoot, { FEED: 'cable' }));
+  expect(ended.code).toBe(0);
+  expect(feedLines(ended)).toEqual(['ok       FEED=cable: subscribed to account 1, and events arrive']);
+  await chatwoot.cable.until(() => chatwoot.cable.connections === 0);
+});
+
+test('check: without FEED the cable is not touched', async () => {
+  const chatwoot = await start();
+  expect(feedLines(await run(['check'], settingsOf(chatwoot)))).toEqual([]);
+  expect(chatwoot.cable.upgrades).toEqual([]);
+});
+
+test.each([
+  ['refuse', /^problem {2}FEED=cable: there is no \/cable: this Chatwoot has none, or a proxy before it does not pass it on$/],
+  [
+    'eat',
+    /^problem {2}FEED=cable: the upgrade was answered with status 200: something before Chatwoot does not pass WebSockets on$/,
+  ],
+] as const)('check: where upgrades meet the fate "%s", that is a problem', async (fate, told) => {
+  const chatwoot = await start();
+  chatwoot.cable.upgrade = fate;
+  const ended = await run(['check'], settingsOf(chatwoot, { FEED: 'cable' }));
+  expect(ended.code).toBe(1);
+  expect(feedLines(ended)).toEqual([expect.stringMatching(told)]);
+});
+
+test('check: a subscription met with silence is a problem after ten seconds, not a wait without end', async () => {
+  const chatwoot = await start();
+  chatwoot.cable.isSilent = true;
+  const { askCable } = await import('../../src/commands/ask-cable.ts');
+  const { loadConfig } = await import('../../src/config/load-config.ts');
+  const findings = await askCable(loadConfig(settingsOf(chatwoot, { FEED: 'cable' })), 300);
+  expect(findings).toEqual([{ kind: 'problem', text: 'FEED=cable: it was not confirmed in time' }]);
+});
+
+test('check: a deaf cable and a user that is no administrator are told', async () => {
+  const chatwoot = await start();
+  chatwoot.cable.isDeaf = true;
+  const { askCable } = await import('../../src/commands/ask-cable.ts');
+  const { loadConfig } = await import('../../src/config/load-config.ts');
+  const config = loadConfig(settingsOf(chatwoot, { FEED: 'cable' }));
+  expect(await askCable(config, 300)).toMatchObject([
+    { kind: 'problem', text: expect.stringMatching(/nothing comes through Redis/) },
+  ]);
+  chatwoot.cable.isDeaf = false;
+  chatwoot.directory.join(chatwoot.directory.listeners(1)[0]!, 1, { role: 'agent', reads: 'all' });
+  expect(await askCable(config)).toMatchObject([{ kind: 'note', text: expect.stringMatching(/no administrator/) }]);
+});
+
+test('check: webhooks and what keeps Chatwoot from sending them', async () => {
+  const chatwoot = await start();
+  const secrets = { WEBHOOK_SECRETS: '{"1":"a-secret-of-24-characters"}' };
+  const ended = await run(['check'], settingsOf(chatwoot, { FEED: 'webhook', ...secrets }));
+  expect(feedLines(ended)).toEqual([expect.stringMatching(/^note .*account 1.*SAFE_FETCH_ALLOW_PRIVATE_NETWORK/)]);
+  expect(ended.stdout).not.toContain('a-secret');
+});
+
+test('webhook create: registers one, and prints its secret as the setting', async () => {
+  const chatwoot = await start();
+  const url = 'https://backscroll.example.com/at/';
+  const ended = await run(['webhook', 'create', '--account', '1', '--url', url], settingsOf(chatwoot));
+  expect(ended.code).toBe(0);
+  const [hook] = chatwoot.webhooks.registered;
+  expect(hook?.url).toBe('https://backscroll.example.com/at/feed/webhooks/1');
+  expect(hook?.subscriptions).toContain('message_created');
+  expect(ended.stdout).toBe(`WEBHOOK_SECRETS=${JSON.stringify({ 1: hook?.secret })}\n`);
+  expect(ended.stderr).not.toContain(hook?.secret);
+  expect(ended.stderr).not.toMatch(/SAFE_FETCH/);
+});
+
+test('webhook create: for a Chatwoot that signs nothing the path ends in a secret', async () => {
+  const chatwoot = await start();
+  chatwoot.webhooks.signs = false;
+  const args = ['webhook', 'create', '--account', '1', '--url', 'http://10.1.2.3:8080'];
+  const ended = await run(args, settingsOf(chatwoot));
+  expect(ended.code).toBe(0);
+  const [, secret = ''] = /^WEBHOOK_SECRETS=\{"1":"([\w-]{43})"\}\n$/.exec(ended.stdout) ?? [];
+  expect(chatwoot.webhooks.registered.map((hook) => hook.url)).toEqual([`http://10.1.2.3:8080/feed/webhooks/1/${secret}`]);
+  expect(ended.stderr).toMatch(/looks private.*SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true/);
+  expect(ended.stderr).not.toContain(secret);
+});
+
+test.each([
+  ['registered before', '1', CANARY, /there is one for https:\/\/b\.example\.com\/feed\/webhooks\/1 already/],
+  ['an unknown token', '1', 'wrong-token', /token is not valid/],
+  ['an unknown account', '9', CANARY, /there is no such account/],
+])('webhook create: %s is told in words', async (_what, account, token, told) => {
+  const chatwoot = await start();
+  chatwoot.webhooks.register(1, 'https://b.example.com/feed/webhooks/1');
+  const args = ['webhook', 'create', '--account', account, '--url', 'https://b.example.com'];
+  const ended = await run(args, settingsOf(chatwoot, { CHATWOOT_API_TOKEN: token }));
+  expect([ended.code, ended.stdout]).toEqual([1, '']);
+  expect(ended.stderr).toMatch(told);
+});
+
+test('webhook create: a Chatwoot that is not there is told in words', async () => {
+  const env = { CHATWOOT_URL: 'http://127.0.0.1:9', CHATWOOT_API_TOKEN: CANARY };
+  const ended = await run(['webhook', 'create', '--account', '1', '--url', 'https://b.example.com'], env);
+  expect(ended).toEqual({ code: 1, stdout: '', stderr: 'Chatwoot cannot be reached (ECONNREFUSED)\n' });
+});
+
+test.each([
+  [['--account', 'x', '--url', 'https://b.example.com'], /--account must be/],
+  [['--account', '1'], /--url must be/],
+  [['--account', '1', '--url', 'https://user:planted@b.example.com'], /--url must be/],
+  [['--account', '1', '--url', 'https://b.example.com?x'], /--url must be/],
+])('webhook create %j is a wrong command line', async (args, told) => {
+  const ended = await run(['webhook', 'create', ...args], {});
+  expect(ended.code).toBe(2);
+  expect(ended.stderr).toMatch(told);
+  expect(ended.stderr).not.toContain('planted');
+});
