@@ -49,7 +49,7 @@ import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounters } from './http/window-counters.ts';
 import type { OpenFeed } from './open-feed.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
-import { proxyFor } from './upstream/connections.ts';
+import { proxyFor } from './upstream/proxies.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
 import { VERSION } from './version.ts';
 

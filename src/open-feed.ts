@@ -11,6 +11,7 @@ import { Webhooks } from './feed/webhooks.ts';
 import { feedObserver } from './http/feed-told.ts';
 import { webhookRoute } from './http/webhook-route.ts';
 import type { Chatwoot } from './upstream/chatwoot.ts';
+import { tunnelTo } from './upstream/proxies.ts';
 import { VERSION } from './version.ts';
 
 export interface FeedParts {
@@ -44,8 +45,10 @@ export async function openFeed(parts: FeedParts): Promise<OpenFeed> {
     await webhookRoute(http, { webhooks, addressOf, onRefused: (because) => observer.webhookRefused(because) });
   }
   const tokens = config.feed.has('cable') ? feedTokens(config) : [];
+  const baseUrl = new URL(config.chatwootUrl);
   const feed = new Feed({
-    baseUrl: new URL(config.chatwootUrl),
+    baseUrl,
+    tunnel: tunnelTo(baseUrl, config.proxies),
     version: VERSION,
     tokens: tokens.map(({ token, serves }) => ({ serves, profile: (signal) => chatwoot.profile(token, signal) })),
     apply,

@@ -5,6 +5,7 @@ import { Cable } from '../feed/cable.ts';
 import { cableUrl } from '../feed/feed.ts';
 import { feedTokens } from '../feed/feed-tokens.ts';
 import { createChatwoot } from '../upstream/chatwoot.ts';
+import { tunnelTo } from '../upstream/proxies.ts';
 import { VERSION } from '../version.ts';
 import type { Finding } from './ask-chatwoot.ts';
 
@@ -26,10 +27,11 @@ export async function askCable(config: Config, timeoutMs = TIMEOUT_MS): Promise<
     bodyMaxBytes: BODY_BYTES_MAX,
     now: () => performance.now(),
   });
+  const tunnel = tunnelTo(baseUrl, config.proxies);
   try {
     const found = await Promise.all(
       feedTokens(config).map(({ token, serves }) =>
-        listen({ url: cableUrl(baseUrl), serves, timeoutMs, profile: (signal) => chatwoot.profile(token, signal) }),
+        listen({ url: cableUrl(baseUrl), tunnel, serves, timeoutMs, profile: (signal) => chatwoot.profile(token, signal) }),
       ),
     );
     return found.flat();
@@ -38,7 +40,7 @@ export async function askCable(config: Config, timeoutMs = TIMEOUT_MS): Promise<
   }
 }
 
-interface Listening extends Pick<ConstructorParameters<typeof Cable>[0], 'url' | 'serves' | 'profile'> {
+interface Listening extends Pick<ConstructorParameters<typeof Cable>[0], 'url' | 'serves' | 'profile' | 'tunnel'> {
   readonly timeoutMs: number;
 }
 

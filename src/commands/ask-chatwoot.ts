@@ -2,7 +2,8 @@
 // Findings hold sentences of ours, ids, version numbers and nothing else of what came back.
 
 import { BackscrollError } from '../errors.ts';
-import { openConnections, type Proxies } from '../upstream/connections.ts';
+import { openConnections } from '../upstream/connections.ts';
+import type { Proxies } from '../upstream/proxies.ts';
 import { messagesTarget, pathPrefix } from '../upstream/chatwoot-url.ts';
 import { exchange, type ExchangeAnswer } from '../upstream/exchange.ts';
 import { type FailureContext, mapFailure, withoutApiAccess } from '../upstream/map-failure.ts';

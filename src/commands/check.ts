@@ -4,7 +4,7 @@
 import type { Client } from '../clients/client.ts';
 import { SigningKeys } from '../clients/signing-keys.ts';
 import { ConfigError, loadConfig, type Config } from '../config/load-config.ts';
-import { proxyFor } from '../upstream/connections.ts';
+import { proxyFor } from '../upstream/proxies.ts';
 import { askChatwoot, type Finding, type NamedToken } from './ask-chatwoot.ts';
 import type { Terminal } from './terminal.ts';
 import { optionsOf } from './usage.ts';

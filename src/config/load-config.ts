@@ -2,7 +2,7 @@
 // shows a value: tokens land in wrong variables.
 
 import { errorCode, loadRegistry, type ClientRegistry, type ReadFile } from '../clients/registry.ts';
-import type { Proxies } from '../upstream/connections.ts';
+import type { Proxies } from '../upstream/proxies.ts';
 import { settingText, Unacceptable } from './setting-text.ts';
 import { exampleOf, SETTINGS, type Setting, type Settings } from './settings.ts';
 import { readTextFileSync } from '../text-file.ts';

@@ -239,7 +239,7 @@ export const SETTINGS = {
     default: '',
     example: 'http://proxy.example.com:3128',
     meaning:
-      'Proxy through which a `CHATWOOT_URL` or `JWKS_URL` of http is asked, unless it is a loopback address; also `http_proxy`',
+      'Proxy through which a `CHATWOOT_URL` or `JWKS_URL` of http is asked, unless it is a loopback address; the live feed takes a tunnel through it; also `http_proxy`',
     secret: true,
     parse: optional(proxyUrl),
   },

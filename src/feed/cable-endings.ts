@@ -38,5 +38,6 @@ export function sentenceOf(error: unknown): string {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH') return 'a frame was larger than any that is taken';
   if (/handshake has timed out/i.test(error.message)) return NO_UPGRADE.text;
+  if (/CERT|ERR_TLS|SIGNATURE/.test(code)) return `its TLS certificate is not trusted (${code})`;
   return code === '' ? 'what came is no WebSocket' : `the connection failed (${code})`;
 }

@@ -1,5 +1,8 @@
 // One connection to the cable, from its beginning to its end: what it says, and how it shows that it lives.
 
+import { isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as secure } from 'node:tls';
 import { WebSocket } from 'ws';
 import {
   type Frame,
@@ -42,7 +45,13 @@ export class CableSession {
   #profileDueAt = Infinity;
   #settle: (because: EndedBecause) => void = () => undefined;
 
-  constructor(options: CableOptions, bounds: CableBounds, profile: Profile, accounts: Profile['accounts'], signal: AbortSignal) {
+  constructor(
+    options: CableOptions,
+    bounds: CableBounds,
+    profile: Profile,
+    accounts: Profile['accounts'],
+    { signal, through }: { readonly signal: AbortSignal; readonly through: Duplex | undefined },
+  ) {
     this.#options = options;
     this.#bounds = bounds;
     this.#profile = profile;
@@ -51,7 +60,7 @@ export class CableSession {
     this.ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#socket = this.#open();
+    this.#socket = this.#open(through);
     this.#profileDueAt = performance.now() + bounds.profileEveryMs;
     this.#ticking = setInterval(() => this.#tick(), bounds.tickMs).unref();
     signal.addEventListener('abort', this.#onAbort, { once: true });
@@ -67,7 +76,7 @@ export class CableSession {
 
   readonly #onAbort = (): void => this.end(CLOSED_HERE);
 
-  #open(): WebSocket {
+  #open(through: Duplex | undefined): WebSocket {
     const { url, version } = this.#options;
     const { frameBytesMax, answerTimeoutMs } = this.#bounds;
     const socket = new WebSocket(url, SUBPROTOCOL, {
@@ -78,6 +87,9 @@ export class CableSession {
       // One frame a turn of the event loop: however many come at once, others have their turns between, and the socket waits.
       allowSynchronousEvents: false,
       headers: { 'User-Agent': `backscroll/${version}` },
+      ...(through === undefined
+        ? {}
+        : { createConnection: () => (url.protocol === 'wss:' ? secured(through, url.hostname) : through) }),
     });
     socket.on('unexpected-response', (request, response) => {
       request.destroy();
@@ -202,6 +214,11 @@ export class CableSession {
       if (now - this.#profileReadAt > profileEveryMs * 2) this.end({ why: 'no-profile', text: sentenceOf(error), retry: 'soon' });
     }
   }
+}
+
+function secured(socket: Duplex, hostname: string): Duplex {
+  const host = hostname.replaceAll(/[[\]]/g, '');
+  return secure({ socket, host, servername: isIP(host) === 0 ? host : '' });
 }
 
 function isSame(one: Profile, other: Profile): boolean {

@@ -1,6 +1,7 @@
 // One connection to Chatwoot's cable, as the user of one token: connects, subscribes to the accounts that the token serves, keeps
 // the connection alive, and comes back after it ended. What it hears it tells; what that is worth is decided elsewhere.
 
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CableSession } from './cable-session.ts';
 import type { Members } from './json-members.ts';
@@ -72,6 +73,8 @@ export interface CableOptions {
   /** Whether the token serves an account. */
   readonly serves: (accountId: number) => boolean;
   readonly listener: CableListener;
+  /** Opens a connection to the host, where it is not reached directly. @throws where that fails */
+  readonly tunnel?: ((signal: AbortSignal) => Promise<Duplex>) | undefined;
   readonly bounds?: CableBounds;
 }
 
@@ -134,9 +137,18 @@ export class Cable {
     const served = profile.accounts.filter(({ id }) => serves(id));
     if (served.length === 0)
       return { why: 'no-profile', text: 'its user is a member of no account that is served', retry: 'late' };
-    if (signal.aborted) return CLOSED_HERE;
+    let through: Duplex | undefined;
+    try {
+      through = await this.#options.tunnel?.(AbortSignal.any([signal, AbortSignal.timeout(this.#bounds.answerTimeoutMs)]));
+    } catch (error) {
+      return { why: 'unreachable', text: sentenceOf(error), retry: 'soon' };
+    }
+    if (signal.aborted) {
+      through?.destroy();
+      return CLOSED_HERE;
+    }
     this.#options.listener.passedOver(Math.max(0, served.length - ACCOUNTS_MAX));
-    const session = new CableSession(this.#options, this.#bounds, profile, served.slice(0, ACCOUNTS_MAX), signal);
+    const session = new CableSession(this.#options, this.#bounds, profile, served.slice(0, ACCOUNTS_MAX), { signal, through });
     const because = await session.ended;
     session.end(CLOSED_HERE);
     return because;

@@ -2,7 +2,7 @@
 // trusted.
 
 import type { Change } from '../cache/changes.ts';
-import { Cable, CABLE_BOUNDS, type CableBounds, type CableListener, type Profile } from './cable.ts';
+import { Cable, CABLE_BOUNDS, type CableBounds, type CableListener, type CableOptions, type Profile } from './cable.ts';
 import { ContactMemory } from './contact-memory.ts';
 import type { Members } from './json-members.ts';
 import type { FeedObserver } from './observer.ts';
@@ -22,6 +22,8 @@ export interface FeedOptions {
   readonly baseUrl: URL;
   readonly version: string;
   readonly tokens: readonly FeedToken[];
+  /** Where Chatwoot is reached through a proxy. */
+  readonly tunnel?: CableOptions['tunnel'];
   readonly apply: (change: Change) => void;
   readonly observer: FeedObserver;
   /** The engine's clock, ms. */
@@ -61,13 +63,13 @@ export class Feed {
   readonly #looking: NodeJS.Timeout;
 
   constructor(options: FeedOptions) {
-    const { lagMaxMs, bounds = FEED_BOUNDS, baseUrl, version } = options;
+    const { lagMaxMs, bounds = FEED_BOUNDS, baseUrl, version, tunnel } = options;
     this.#options = options;
     this.#standings = new Standings({ ...options, bounds: { ...bounds.trust, lagMaxMs } });
     this.#witness = new Witness({ patienceMs: lagMaxMs });
     const url = cableUrl(baseUrl);
     this.#cables = options.tokens.map(
-      (token) => new Cable({ url, version, ...token, listener: this.#listener(), bounds: bounds.cable }),
+      (token) => new Cable({ url, version, tunnel, ...token, listener: this.#listener(), bounds: bounds.cable }),
     );
     this.#looking = setInterval(() => this.#look(), bounds.lookEveryMs).unref();
   }

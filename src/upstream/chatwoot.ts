@@ -4,12 +4,13 @@ import { BackscrollError, type ErrorCode, notFound } from '../errors.ts';
 import { abortable } from './abortable.ts';
 import { type CacheMark, cacheMark } from './cache-marks.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
-import { openConnections, type Proxies } from './connections.ts';
+import { openConnections } from './connections.ts';
 import { exchange, type ExchangeAnswer } from './exchange.ts';
 import { ConnectionSilent, invalidAnswer } from './map-broken-exchange.ts';
 import { type FailureContext, mapFailure, UntoldRefusal, whatAnswered } from './map-failure.ts';
 import { isToAnother, MisplacedAnswer, newQuestionId } from './misplaced.ts';
 import { Patience } from './patience.ts';
+import type { Proxies } from './proxies.ts';
 import { splitBody } from './split-body.ts';
 import {
   apiAccessProblem,

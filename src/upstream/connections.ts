@@ -3,8 +3,9 @@
 // does not name it.
 
 import type { Socket } from 'node:net';
-import { type Agent, buildConnector, Client, type Dispatcher, EnvHttpProxyAgent, Pool } from 'undici';
+import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
 import { passOverContinue } from './interim-answers.ts';
+import { proxyFor, type Proxies } from './proxies.ts';
 
 /** Goes along with a request as its `opaque`, and learns which connection took it. */
 export class Carriage {
@@ -75,14 +76,6 @@ class Connection extends Client {
   }
 }
 
-/** As HTTP_PROXY, HTTPS_PROXY and NO_PROXY name them; undefined where there is none. */
-export interface Proxies {
-  readonly http: string | undefined;
-  readonly https: string | undefined;
-  /** Hosts that are reached without one. */
-  readonly except: string | undefined;
-}
-
 const DIRECT: Proxies = { http: undefined, https: undefined, except: undefined };
 
 export interface ConnectionsOptions {
@@ -109,25 +102,6 @@ export function openConnections(origin: URL, { connections, timeoutMs, proxies =
     poolOf(origin.origin)
   );
 }
-
-/** What reaches an origin through a proxy; undefined where none is named for it. Loopback addresses are never behind one. */
-export function proxyFor(
-  origin: URL,
-  { http, https, except }: Proxies,
-  factory?: Agent.Options['factory'],
-): EnvHttpProxyAgent | undefined {
-  const named = origin.protocol === 'https:' ? https : http;
-  if (named === undefined || LOOPBACK.test(origin.hostname)) return undefined;
-  return new EnvHttpProxyAgent({
-    httpProxy: http ?? '',
-    httpsProxy: https ?? '',
-    noProxy: except ?? '',
-    proxyTunnel: false, // For http: many proxies open tunnels for https only.
-    ...(factory === undefined ? {} : { factory }),
-  });
-}
-
-const LOOPBACK = /^(?:localhost|.*\.localhost|127\..*|\[::1\])$/;
 
 function isConnector(connect: unknown): connect is buildConnector.connector {
   return typeof connect === 'function';

@@ -1,12 +1,12 @@
-// A Chatwoot in another thread that sends many events at once: sent from this one, the sending would be what is measured.
+// A Chatwoot in another process that sends many events at once: sent from this one, the sending would be what is measured.
 
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
 
 const PROGRAM = String.raw`
 const { createServer } = require('node:http');
-const { parentPort, workerData } = require('node:worker_threads');
+const size = JSON.parse(process.argv[1]);
 const { WebSocketServer } = require('ws');
 const profile = '{"id":1,"pubsub_token":"p","accounts":[{"id":1,"role":"administrator"}]}';
 const server = createServer((request, response) => {
@@ -28,15 +28,15 @@ sockets.on('connection', (opened) => {
     socket.send(JSON.stringify({ identifier, message: { event: 'presence.update', data: { account_id: 1 } } }));
   });
 });
-parentPort.on('message', () => {
+process.on('message', () => {
   const updated_at = new Date().toISOString();
-  const content = 'x'.repeat(workerData.bytes);
-  for (let id = 1; id <= workerData.events; id++) {
+  const content = 'x'.repeat(size.bytes);
+  for (let id = 1; id <= size.events; id++) {
     const data = { id, conversation_id: 1 + (id % 5), account_id: 1, updated_at, content };
     socket.send(JSON.stringify({ identifier, message: { event: 'message.created', data } }));
   }
 });
-server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));
+server.listen(0, '127.0.0.1', () => process.send(server.address().port));
 `;
 
 /** Starts it; it ends with the test. `send` has it send all of them to whoever subscribed. */
@@ -44,8 +44,10 @@ export async function startBurst(size: { readonly events: number; readonly bytes
   readonly port: number;
   send(): void;
 }> {
-  const worker = new Worker(PROGRAM, { eval: true, workerData: size });
-  onTestFinished(async () => void (await worker.terminate()));
-  const [port] = (await once(worker, 'message')) as [number];
-  return { port, send: () => worker.postMessage('send', []) };
+  const child = spawn(process.execPath, ['-e', PROGRAM, JSON.stringify(size)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  onTestFinished(() => void child.kill());
+  const [port] = (await once(child, 'message')) as [number];
+  return { port, send: () => void child.send('send') };
 }

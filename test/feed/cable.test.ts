@@ -1,12 +1,11 @@
 // Every way in which a cable fails, and that the feed is trusted neither meanwhile nor for what was asked before.
 
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { expect, onTestFinished, test } from 'vitest';
-import { Cable } from '../../src/feed/cable.ts';
 import { cableUrl } from '../../src/feed/feed.ts';
 import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
 import { startBurst } from './burst.ts';
-import { feedHouse, SHORT } from './house.ts';
+import { feedHouse } from './house.ts';
+import { watchTurns } from './turns.ts';
 
 const TAIL_OF_2 = { kind: 'tail', conversation: { accountId: 1, conversationId: 2 } } as const;
 
@@ -176,32 +175,6 @@ test.each([
   await fed();
 });
 
-test('What speaks no TLS where TLS is asked for is told in words', async () => {
-  const chatwoot = await startSampleChatwoot();
-  onTestFinished(() => chatwoot.close());
-  // The profile comes over plain HTTP, the cable asks for TLS.
-  const ended = await new Promise<string>((resolve) => {
-    const cable = new Cable({
-      url: new URL(`wss://127.0.0.1:${chatwoot.port}/cable`),
-      version: '0',
-      profile: async () => ({ userId: 1, pubsubToken: 'sample-pubsub-1', accounts: [{ id: 1, isAdministrator: true }] }),
-      serves: () => true,
-      listener: {
-        confirmed: () => undefined,
-        ended: (_account, { why, text }) => resolve(`${why}: ${text}`),
-        passedOver: () => undefined,
-        pinged: () => undefined,
-        event: () => undefined,
-        garbage: () => undefined,
-      },
-      bounds: SHORT.cable,
-    });
-    cable.start();
-    onTestFinished(() => cable.close());
-  });
-  expect(ended).toMatch(/^unreachable: the connection failed \([A-Z_]*(SSL|EPROTO)[A-Z_]*\)$/);
-});
-
 test('A profile that cannot be read is told in words, and tried again', async () => {
   const { chatwoot, feed, told, fed, until } = await feedHouse();
   chatwoot.fault = (_number, { path }) => (path === '/api/v1/profile' ? { kind: 'status', status: 503 } : undefined);
@@ -216,9 +189,12 @@ test('10,000 events at once leave the event loop to others, take bounded memory,
   let handled = 0;
   let mostInOneTurn = 0;
   let mostBytes = 0;
+  // However long a busy machine takes for them.
+  const lagMaxMs = 60_000;
   const burst = await startBurst({ events: 10_000, bytes: 2000 });
   const { feed, told, fed, until } = await feedHouse({
     url: `http://127.0.0.1:${burst.port}`,
+    lagMaxMs,
     apply() {
       if (handled++ === 0) setImmediate(() => (handled = 0));
       mostInOneTurn = Math.max(mostInOneTurn, handled);
@@ -228,14 +204,11 @@ test('10,000 events at once leave the event loop to others, take bounded memory,
   feed.start();
   await fed();
   const bytesBefore = process.memoryUsage().heapUsed;
-  const delay = monitorEventLoopDelay({ resolution: 2 });
-  delay.enable();
+  const longestTurnMs = watchTurns();
   burst.send();
   await until(() => told.changes.length === 10_000);
-  delay.disable();
+  expect(longestTurnMs()).toBeLessThan(50);
   expect(mostInOneTurn).toBeLessThan(20);
-  // The rest is the machine's.
-  expect(delay.percentile(95) / 1e6).toBeLessThan(50);
   expect((mostBytes - bytesBefore) / 1e6).toBeLessThan(64);
   expect(new Set(told.changes.map((change) => (change.kind === 'tail' ? change.seenId : 0))).size).toBe(10_000);
   expect(feed.fedSince(1)).not.toBeNull();

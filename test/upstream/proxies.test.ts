@@ -1,42 +1,9 @@
 // Through a proxy, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY name it.
 
-import { createServer, request as forward } from 'node:http';
-import type { Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { Proxies } from '../../src/upstream/connections.ts';
-import { client, closing, CONVERSATION, failure, JSON_TYPE, LATEST, listen, PAGE, startServer, TOKEN } from './house.ts';
-
-interface Proxy {
-  readonly url: string;
-  /** What it was asked: the first line without its version. */
-  readonly asked: readonly string[];
-}
-
-/** A proxy for which every name is that of the server at `port`; it opens no tunnels. */
-async function startProxy(port: number): Promise<Proxy> {
-  const asked: string[] = [];
-  const server = createServer(({ method = '', url = '', headers }, response) => {
-    asked.push(`${method} ${url}`);
-    const { pathname, search } = new URL(url);
-    forward({ port, path: pathname + search, headers }, (answer) => {
-      response.writeHead(answer.statusCode ?? 500, answer.headers);
-      answer.pipe(response);
-    }).end();
-  });
-  server.on('connect', ({ url = '' }, socket: Socket) => {
-    asked.push(`CONNECT ${url}`);
-    socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
-  });
-  const at = await listen(server);
-  closing.push(
-    () =>
-      new Promise((resolve) => {
-        server.close(resolve);
-        server.closeAllConnections();
-      }),
-  );
-  return { url: `http://127.0.0.1:${at}`, asked };
-}
+import { proxyFor, type Proxies } from '../../src/upstream/proxies.ts';
+import { startProxy } from '../support/proxy.ts';
+import { client, CONVERSATION, failure, JSON_TYPE, LATEST, PAGE, startServer, TOKEN } from './house.ts';
 
 async function startChatwoot(): Promise<{ port: number; tokens: unknown[] }> {
   const tokens: unknown[] = [];
@@ -98,5 +65,22 @@ describe('a proxy', () => {
     const upstream = through({ http: 'http://127.0.0.1:9' }, 'http://chatwoot.test', 9);
     const error = await failure(upstream.read(CONVERSATION, LATEST));
     expect(error).toMatchObject({ code: 'upstream_unreachable', message: expect.stringContaining('proxy') });
+  });
+
+  it.each([
+    ['elsewhere.test,  chatwoot.test', false],
+    ['.chatwoot.test', false],
+    ['*.test', false],
+    ['test', false],
+    ['CHATWOOT.test:8443', false],
+    ['chatwoot.test:443', true],
+    ['elsewhere.test *', false],
+    ['woot.test', true],
+    ['sub.chatwoot.test', true],
+    ['', true],
+  ])('with NO_PROXY=%j is asked: %j', async (except, isAsked) => {
+    const proxy = proxyFor(new URL('https://chatwoot.test:8443'), { http: undefined, https: 'http://127.0.0.1:9', except });
+    expect(proxy !== undefined).toBe(isAsked);
+    await proxy?.close();
   });
 });
