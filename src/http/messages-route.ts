@@ -11,7 +11,7 @@ import { readerOf } from './authentication.ts';
 import { putHeaders } from './header-list.ts';
 import { isOfChatwoot, matchMessagesPath } from './messages-path.ts';
 import { pageAnswer, type PageAnswers } from './page-answer.ts';
-import type { Renderer, Subject } from './render.ts';
+import type { Rendered, Renderer, Subject } from './render.ts';
 import { splitTarget, type Targets } from './target.ts';
 import type { UnreadAnswers } from './unread.ts';
 
@@ -50,9 +50,9 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     };
     return { asOfNow, bypass: asOfNow && mayBypass, tailMaxAgeMs, reader: () => limitKey(request), signal };
   };
-  const send = (request: FastifyRequest, reply: FastifyReply, subject: Subject, answer: Answer): void => {
+  const send = (request: FastifyRequest, reply: FastifyReply, answer: Answer, rendered: Rendered): void => {
     request.outcome = answer.outcome;
-    const { status, headers, body } = pageAnswer(request.headers, answer, renderer.render(subject, answer), pageAnswers);
+    const { status, headers, body } = pageAnswer(request.headers, answer, rendered, pageAnswers);
     putHeaders(reply, headers);
     void reply.code(status).send(body ?? undefined);
   };
@@ -60,12 +60,13 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     request: FastifyRequest,
     reply: FastifyReply,
     subject: Subject,
-    read: Promise<Answer>,
+    read: Answer | Promise<Answer>,
   ): Promise<void> => {
     const answer = await read;
+    const rendered = await renderer.renderInTurns(subject, answer);
     // Many may have been admitted before the first of them was answered.
     unread.admit(request, reply);
-    send(request, reply, subject, answer);
+    send(request, reply, answer, rendered);
   };
   // Not async: a page that is known is sent in the turn in which it was asked for.
   const handler = (request: FastifyRequest, reply: FastifyReply): Promise<void> | void => {
@@ -81,7 +82,9 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const subject = { ...page, forgets: renderer.forgets };
     const answer = readThrough.answerSoon(conversation, query, demandOf(request, reply, reader));
     if (answer instanceof Promise) return sendLater(request, reply, subject, answer);
-    send(request, reply, subject, answer);
+    const rendered = renderer.renderInTurns(subject, answer);
+    if (rendered instanceof Promise) return sendLater(request, reply, subject, answer);
+    send(request, reply, answer, rendered);
   };
   for (const url of PATHS) app.route({ method: ['GET', 'HEAD'], url, onRequest: authenticate, handler });
 }

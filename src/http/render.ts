@@ -2,15 +2,16 @@
 // no longer than what they were made of: erased words stand in them too.
 
 import { LRUCache } from 'lru-cache';
-import { joinBody } from '../cache/join-body.ts';
+import { joinBodySteps } from '../cache/join-body.ts';
 import { extentTest, type Extent } from '../cache/library.ts';
 import { conversationKey } from '../cache/memory-store.ts';
 import type { View } from '../clients/client.ts';
-import { customerPage } from '../clients/view.ts';
+import { customerPageSteps } from '../clients/view.ts';
+import { atOnce, inTurns, STEP_BYTES, type Steps } from '../steps.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { CODINGS, type Coding } from './codings.ts';
-import { etagOf } from './entity-tags.ts';
+import { etagSteps } from './entity-tags.ts';
 
 /** A page as it is sent. */
 export interface Representation {
@@ -60,6 +61,8 @@ export class Renderer {
   readonly #kept: LRUCache<string, Kept>;
   /** The keys of kept pages by conversation. */
   readonly #keysOf = new Map<string, Set<string>>();
+  /** Large pages that are being rendered. */
+  readonly #underWay = new Map<string, Page & { readonly rendered: Promise<Rendered> }>();
   readonly #onWithheld: (rows: number) => void;
   readonly #codedBytes: Record<Coding, number> = { br: 0, gzip: 0 };
   #forgets = 0;
@@ -90,13 +93,31 @@ export class Renderer {
 
   /** A kept page is used only if its rows are the very same. */
   render(subject: Subject, page: Page): Rendered {
+    return this.kept(subject, page) ?? atOnce(this.#steps(subject, page));
+  }
+
+  /** The same, a large page in several turns of the event loop, once for all who ask for it meanwhile. */
+  renderInTurns(subject: Subject, page: Page): Rendered | Promise<Rendered> {
+    if (!isLarge(page)) return this.render(subject, page);
     const kept = this.kept(subject, page);
     if (kept !== undefined) return kept;
+    const key = keyOf(subject);
+    const underWay = this.#underWay.get(key);
+    if (underWay !== undefined && isSamePage(underWay, page)) return underWay.rendered;
+    const rendered = inTurns(this.#steps(subject, page)).finally(() => {
+      if (this.#underWay.get(key)?.rendered === rendered) this.#underWay.delete(key);
+    });
+    this.#underWay.set(key, { rows: page.rows, envelope: page.envelope, rendered });
+    return rendered;
+  }
+
+  *#steps(subject: Subject, page: Page): Steps<Rendered> {
     const { conversation, view, forgets } = subject;
     const { rows, envelope } = page;
-    const body = this.#bodyOf(page, view);
+    const body = yield* this.#bodyOf(page, view);
+    const etag = yield* etagSteps(body);
     const of = conversationKey(conversation);
-    const rendered: Kept = { key: keyOf(subject), of, rows, envelope, body, etag: etagOf(body), coding: null, coded: {} };
+    const rendered: Kept = { key: keyOf(subject), of, rows, envelope, body, etag, coding: null, coded: {} };
     if (forgets === this.#forgets) this.#keep(rendered);
     return rendered;
   }
@@ -144,14 +165,14 @@ export class Renderer {
     for (const coding of CODINGS) this.#codedBytes[coding] += change * codedBytesOf(page, coding);
   }
 
-  #bodyOf(page: Page, view: View): Buffer {
+  *#bodyOf(page: Page, view: View): Steps<Buffer> {
     switch (view) {
       case 'agent':
-        return joinBody(page.envelope, page.rows);
+        return yield* joinBodySteps(page.envelope, page.rows);
       case 'customer': {
-        const { envelope, rows, withheld } = customerPage(page);
+        const { envelope, rows, withheld } = yield* customerPageSteps(page);
         if (withheld > 0) this.#onWithheld(withheld);
-        return joinBody(envelope, rows);
+        return yield* joinBodySteps(envelope, rows);
       }
     }
   }
@@ -187,6 +208,12 @@ function bytesOf(page: Kept): number {
 function codedBytesOf({ coded }: Rendered, coding: Coding): number {
   const kept = coded[coding];
   return typeof kept === 'object' ? kept.body.length : 0;
+}
+
+function isLarge({ rows, envelope }: Page): boolean {
+  let bytes = envelope.head.length + envelope.tail.length;
+  for (const { raw } of rows) bytes += raw.length;
+  return bytes > STEP_BYTES;
 }
 
 function keyOf({ conversation, view, query, key }: PageName): string {

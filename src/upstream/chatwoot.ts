@@ -11,7 +11,7 @@ import { type FailureContext, mapFailure, UntoldRefusal, whatAnswered } from './
 import { isToAnother, MisplacedAnswer, newQuestionId } from './misplaced.ts';
 import { Patience } from './patience.ts';
 import type { Proxies } from './proxies.ts';
-import { splitBody } from './split-body.ts';
+import { splitBodyInTurns } from './split-body.ts';
 import {
   apiAccessProblem,
   judgeToken,
@@ -108,7 +108,7 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
   /** Sends one GET, takes what `accept` makes of its answer, and reports how it went. */
   async function get<T>(
     { purpose, target, token, conversation = null, again, signal }: Question,
-    accept: (answer: ExchangeAnswer) => T,
+    accept: (answer: ExchangeAnswer) => T | Promise<T>,
   ): Promise<T> {
     if (!SENDABLE.test(token)) {
       throw new BackscrollError('upstream_credentials', 'The token of this server holds characters that no header can carry');
@@ -136,7 +136,7 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
       status = answer.status;
       // A cache that says so has kept the id along with the answer.
       if (isToAnother(id, answer.header('x-request-id')) && cacheMark(answer.header) === null) throw new MisplacedAnswer();
-      return accept(answer);
+      return await accept(answer);
     } catch (error) {
       status = upstreamStatus(error) ?? status;
       if (error instanceof MisplacedAnswer) {
@@ -208,8 +208,8 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
       if (token === undefined) throw notFound();
       const target = messagesTarget(prefix, conversation, query);
       const askedAt = now();
-      const accept = (answer: ExchangeAnswer) => {
-        const page = splitBody(acceptPage(answer, contextOf(token, conversation.accountId)));
+      const accept = async (answer: ExchangeAnswer) => {
+        const page = await splitBodyInTurns(acceptPage(answer, contextOf(token, conversation.accountId)), signal);
         if ([...page.conversations].some((id) => id !== conversation.conversationId)) throw new MisplacedAnswer();
         return { page, mark: cacheMark(answer.header) };
       };

@@ -1,8 +1,9 @@
-// Walks JSON and says where its parts begin and end. Nothing here checks grammar, and nothing recurses: how deep a body nests
-// costs no stack. All but `hasMoreValues` want JSON that is known to be valid.
+// Walks JSON and says where its parts begin and end. Its grammar is checked elsewhere (body-cutter.ts); here, text that is not JSON
+// only has an end. Nothing recurses: how deep a value nests costs no stack.
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
+const COLON = 0x3a;
 const OPEN_BRACKET = 0x5b;
 const BACKSLASH = 0x5c;
 const CLOSE_BRACKET = 0x5d;
@@ -10,11 +11,13 @@ const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const SPACE = 0x20;
 
-/** How deep one value may nest. Ruby's JSON writes no more than 100 levels. */
-const DEPTH_MAX = 256;
-
-/** Thrown where a value nests deeper than anything that Chatwoot writes. */
-export class NestsTooDeep extends Error {}
+/** Thrown for text that is not JSON, as far as a walk notices. Its message holds nothing of it. */
+export class NotJson extends Error {
+  constructor() {
+    super('What is walked as JSON is not JSON');
+    this.name = 'NotJson';
+  }
+}
 
 /** The first index from `at` that holds no white space. */
 export function skipSpace(text: string, at: number): number {
@@ -26,42 +29,25 @@ export function skipSpace(text: string, at: number): number {
 
 /** Where the string whose opening quote is at `open` has its closing quote. */
 function closingQuote(text: string, open: number): number {
-  let quote = text.indexOf('"', open + 1);
-  while (text.charCodeAt(quote - 1) === BACKSLASH) {
-    let first = quote - 1;
-    while (text.charCodeAt(first - 1) === BACKSLASH) first--;
-    if ((quote - first) % 2 === 0) break;
-    quote = text.indexOf('"', quote + 1);
+  const quote = text.indexOf('"', open + 1);
+  if (quote < 0) throw new NotJson();
+  if (text.charCodeAt(quote - 1) !== BACKSLASH) return quote;
+  // One by one from here on: where one quote is escaped, others are.
+  let at = quote - 1;
+  while (text.charCodeAt(at - 1) === BACKSLASH) at--;
+  for (; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) return at;
+    if (code === BACKSLASH) at++;
   }
-  return quote;
+  throw new NotJson();
 }
 
-/**
- * Whether a text has more than `max` values in arrays and objects, at any depth: each is what the text costs once parsed,
- * however short it is. Also of a text that is not JSON.
- */
-export function hasMoreValues(text: string, max: number): boolean {
-  let values = 0;
-  for (let at = 0; at < text.length && values <= max; at++) {
-    switch (text.charCodeAt(at)) {
-      case QUOTE:
-        at = closingQuote(text, at);
-        if (at === -1) return false; // The string does not end: no parser gets any further.
-        break;
-      case OPEN_BRACE:
-      case OPEN_BRACKET:
-      case COMMA:
-        values++;
-    }
-  }
-  return values > max;
-}
-
-/** The index after the value that begins at `at`. */
+/** The index after the value that begins at `at`, within an array or object. @throws NotJson */
 export function skipValue(text: string, at: number): number {
   let depth = 0;
   let next = at;
-  for (;;) {
+  while (next < text.length) {
     switch (text.charCodeAt(next)) {
       case QUOTE:
         next = closingQuote(text, next) + 1;
@@ -69,7 +55,7 @@ export function skipValue(text: string, at: number): number {
         break;
       case OPEN_BRACE:
       case OPEN_BRACKET:
-        if (++depth > DEPTH_MAX) throw new NestsTooDeep();
+        depth++;
         next++;
         break;
       case CLOSE_BRACE:
@@ -87,27 +73,36 @@ export function skipValue(text: string, at: number): number {
         next++;
     }
   }
+  throw new NotJson();
 }
 
 function keyBetween(text: string, open: number, close: number): string {
   const key = text.slice(open + 1, close);
   if (!key.includes('\\')) return key;
-  const decoded: unknown = JSON.parse(`"${key}"`);
-  if (typeof decoded !== 'string') throw new TypeError('The key of a member is a string');
-  return decoded;
+  try {
+    const decoded: unknown = JSON.parse(`"${key}"`);
+    return String(decoded);
+  } catch {
+    throw new NotJson();
+  }
 }
 
 /**
  * Calls `visit` for each member of the object that opens at `open`, with its key (escapes decoded) and where its value begins;
  * `visit` returns the index after that value. Returns the index after the object.
+ * @throws NotJson
  */
 export function walkObject(text: string, open: number, visit: (key: string, at: number) => number): number {
   let at = skipSpace(text, open + 1);
   while (text.charCodeAt(at) !== CLOSE_BRACE) {
+    if (text.charCodeAt(at) !== QUOTE) throw new NotJson();
     const close = closingQuote(text, at);
     const colon = skipSpace(text, close + 1);
+    if (text.charCodeAt(colon) !== COLON) throw new NotJson();
     at = skipSpace(text, visit(keyBetween(text, at, close), skipSpace(text, colon + 1)));
-    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
+    const next = text.charCodeAt(at);
+    if (next === COMMA) at = skipSpace(text, at + 1);
+    else if (next !== CLOSE_BRACE) throw new NotJson();
   }
   return at + 1;
 }
@@ -119,7 +114,7 @@ export interface ArraySpans {
   readonly close: number;
 }
 
-/** Cuts the array that opens at `open`. `visit` gets where each element begins and returns the index after it. */
+/** Cuts the array that opens at `open`. `visit` gets where each element begins and returns the index after it. @throws NotJson */
 export function walkArray(text: string, open: number, visit: (at: number) => number): ArraySpans {
   const elements: { from: number; to: number }[] = [];
   let from = open + 1;
@@ -129,6 +124,7 @@ export function walkArray(text: string, open: number, visit: (at: number) => num
     const to = skipSpace(text, visit(at));
     elements.push({ from, to });
     if (text.charCodeAt(to) === CLOSE_BRACKET) return { elements, close: to };
+    if (text.charCodeAt(to) !== COMMA) throw new NotJson();
     from = to + 1;
     at = skipSpace(text, from);
   }

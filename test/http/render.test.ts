@@ -79,3 +79,39 @@ test('a page beyond its share is rendered, not kept, and what was kept in its pl
   renderer.forget({ accountId: 1, conversationId: 1 });
   expect(renderer.bytes).toBe(0);
 });
+
+test('a large page is rendered in turns, once for all who ask for it, and like any other', async () => {
+  const renderer = new Renderer(10_000_000);
+  const raw = JSON.stringify('x'.repeat(2_000_000));
+  const page = pageOf(raw);
+  const [first, second] = [renderer.renderInTurns(subject(1), page), renderer.renderInTurns(subject(1), pageOf(raw))];
+  expect(first).toBeInstanceOf(Promise);
+  expect(second).toBe(first);
+  const other = renderer.renderInTurns(subject(1), pageOf(`${raw} `));
+  expect(other).not.toBe(first);
+  const { body, etag } = await first;
+  expect({ body: body.toString(), etag }).toEqual({
+    body: `${ENVELOPE.head}${raw}${ENVELOPE.tail}`,
+    etag: new Renderer(1).render(subject(1), page).etag,
+  });
+  expect((await other).body.length).toBe(body.length + 1);
+  // Whichever was made last is kept.
+  expect(renderer.renderInTurns(subject(1), pageOf(`${raw} `))).not.toBeInstanceOf(Promise);
+});
+
+test('a large page whose conversation is forgotten while it is rendered is not kept', async () => {
+  const renderer = new Renderer(10_000_000);
+  const rendered = renderer.renderInTurns(subject(1), pageOf('x'.repeat(2_000_000)));
+  renderer.forget({ accountId: 1, conversationId: 1 });
+  expect((await rendered).body.length).toBeGreaterThan(2_000_000);
+  expect(renderer.bytes).toBe(0);
+});
+
+test('a large page that cannot be rendered fails for all who wait for it, and is tried anew', async () => {
+  const renderer = new Renderer(10_000_000);
+  const broken = { ...pageOf('x'.repeat(2_000_000)), envelope: { head: 'no JSON', tail: ']}' } };
+  const asked = { ...subject(1), view: 'customer' } as const;
+  const both = [0, 1].map(async () => renderer.renderInTurns(asked, broken));
+  expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  await expect(renderer.renderInTurns(asked, broken)).rejects.toThrow();
+});

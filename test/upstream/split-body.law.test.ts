@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { BodyCutter, NotAPage } from '../../src/upstream/body-cutter.ts';
 import { splitBody } from '../../src/upstream/split-body.ts';
 import { joined, refusal, split, text } from './cut.ts';
 import { keyText, objectText, space, stringText, valueText } from './json-text.ts';
@@ -95,6 +96,16 @@ function mutate(body: Buffer, change: typeof mutation extends fc.Arbitrary<infer
   }
 }
 
+/** One number or word of a body is something else. */
+const otherScalar = fc
+  .tuple(generatedPage, fc.nat(), fc.constantFrom('null', '-1', '0', '"7"', '1.5', 'true', '[]', '{}', '2', '7.0', '1e2'))
+  .map(([{ body }, n, scalar]) => {
+    const found = [...body.matchAll(/(?<=:\s*)(?:-?\d+|true|false)/g)];
+    if (found.length === 0) return Buffer.from(body);
+    const { index, 0: old } = found[n % found.length]!;
+    return Buffer.from(body.slice(0, index) + scalar + body.slice(index + old.length));
+  });
+
 describe('laws', () => {
   it('a body that is cut and joined is the same body, and its rows are those it was made of', () => {
     fc.assert(
@@ -112,29 +123,132 @@ describe('laws', () => {
     );
   });
 
-  it('a mutated body is taken with the same bytes, or refused as upstream_invalid', () => {
-    let [taken, refused] = [0, 0];
+  it('of any text, truncated and mutated too, the same is taken as by JSON.parse, with the same rows', () => {
+    let [taken, refused, noJson] = [0, 0, 0];
+    const anything = fc.oneof(
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)) },
+      {
+        weight: 1,
+        arbitrary: fc.string({ unit: fc.constantFrom(...'{}[],:"\\ 1e-.tn'.split('')) }).map((json) => Buffer.from(json)),
+      },
+      { weight: 4, arbitrary: otherScalar },
+      {
+        weight: 12,
+        arbitrary: fc
+          .tuple(generatedPage, fc.array(mutation, { minLength: 1, maxLength: 3 }))
+          .map(([{ body }, changes]) => changes.reduce<Buffer>((before, change) => mutate(before, change), Buffer.from(body))),
+      },
+    );
     fc.assert(
-      fc.property(generatedPage, fc.array(mutation, { minLength: 1, maxLength: 3 }), ({ body }, changes) => {
-        let bytes = Buffer.from(body);
-        for (const change of changes) bytes = Buffer.from(mutate(bytes, change));
-        if (refusal(bytes) !== undefined) {
+      fc.property(anything, (bytes) => {
+        const page = parsed(bytes);
+        const problem = refusal(bytes)?.message;
+        if (page === NOT_JSON) {
+          noJson++;
+          expect(problem).toMatch(/it is not (?:UTF-8|JSON)/);
+        } else if (problem !== undefined) {
           refused++;
-          return;
+          // JSON.parse knows only the last of members of one name.
+          if (!problem.includes('twice')) expect(rowsOf(page)).toBeNull();
+          expect(problem).not.toMatch(/it is not (?:UTF-8|JSON)/);
+        } else {
+          taken++;
+          const parts = splitBody(bytes);
+          expect(joined(parts).equals(bytes)).toBe(true);
+          expect(parts.rows.map(({ raw, ...row }) => ({ ...row, value: JSON.parse(text(raw)) }))).toEqual(rowsOf(page));
         }
-        taken++;
-        const parts = splitBody(bytes);
-        expect(joined(parts).equals(bytes)).toBe(true);
-        // Each part of it is JSON by another reader's account as well.
-        const decoded: { payload: { id: number }[] } = JSON.parse(
-          new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
-        );
-        expect(parts.rows.map(({ raw }) => JSON.parse(text(raw)).id)).toEqual(decoded.payload.map(({ id }) => id));
+      }),
+      { numRuns: 4000 },
+    );
+    // All sides of the law were tried.
+    expect(taken).toBeGreaterThan(100);
+    expect(refused).toBeGreaterThan(30);
+    expect(noJson).toBeGreaterThan(500);
+  });
+
+  it('a body that is read in any steps is cut, or refused, as it is at once', () => {
+    const cut = (body: Buffer, steps: readonly number[]): unknown => {
+      const cutter = new BodyCutter(body);
+      try {
+        for (let n = 0; !cutter.readOn(steps[n % steps.length]!); n++);
+        return cutter.page;
+      } catch (error) {
+        if (error instanceof NotAPage) return error.message;
+        throw error;
+      }
+    };
+    fc.assert(
+      fc.property(
+        generatedPage,
+        fc.array(mutation, { maxLength: 1 }),
+        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 9 }),
+        ({ body }, changes, steps) => {
+          const bytes = changes.reduce<Buffer>((before, change) => mutate(before, change), Buffer.from(body));
+          expect(cut(bytes, steps)).toEqual(cut(bytes, [Infinity]));
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it.each([
+    ['numbers', '0123456789+-.eE'],
+    ['words', 'truefalsn'],
+    ['strings', '"\\u0aFg/n \t'],
+    ['nests', '[]{},:"1 '],
+  ])('takes of %s what JSON.parse takes, and nothing else', (_what, characters) => {
+    let taken = 0;
+    const anything = fc.string({ unit: fc.constantFrom(...characters.split('')), maxLength: 9 });
+    const known = fc.constantFrom('-1.5e+3', '0', 'true', 'false', 'null', '"\\u00e9\\n"', '{"a":[1,{}]}', '[[],{"":0}]');
+    fc.assert(
+      fc.property(fc.oneof({ weight: 4, arbitrary: anything }, { weight: 1, arbitrary: known }), (value) => {
+        const body = `{"meta":{"a":${value}},"payload":[]}`;
+        const isJson = isParsed(body);
+        if (isJson) taken++;
+        const page: { meta?: unknown; payload?: unknown } = isJson ? JSON.parse(body) : {};
+        // What closes the object and opens others is JSON too, and no page.
+        if (isJson && Object.keys(page).length === 2) expect(refusal(body)?.message).toBeUndefined();
+        if (!isJson) expect(refusal(body)?.message).toMatch(/not JSON/);
       }),
       { numRuns: 3000 },
     );
-    // Both sides of the law were tried.
-    expect(taken).toBeGreaterThan(30);
-    expect(refused).toBeGreaterThan(100);
+    expect(taken).toBeGreaterThan(300);
   });
 });
+
+const NOT_JSON = Symbol('not JSON');
+
+/** What another reader makes of a body. */
+function parsed(body: Buffer): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+  } catch {
+    return NOT_JSON;
+  }
+}
+
+/** The rows of a page as that reader sees them; null where it is none. */
+function rowsOf(page: unknown): unknown[] | null {
+  const isRecord = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= 0;
+  if (!isRecord(page) || !isRecord(page['meta']) || !Array.isArray(page['payload'])) return null;
+  const rows = page['payload'].map((value: unknown) => {
+    if (!isRecord(value)) return null;
+    const { id, created_at: createdAt, message_type: type, private: isPrivate, source_id: source } = value;
+    if (!isCount(id) || id === 0 || !isCount(createdAt) || !Number.isSafeInteger(type) || typeof isPrivate !== 'boolean')
+      return null;
+    const imported = typeof source === 'string' && /^(?:intercom|freshdesk):/.test(source);
+    return { id, createdAt, internal: isPrivate || type === 2, imported, value };
+  });
+  return rows.includes(null) || new Set(rows.map((row) => row?.id)).size < rows.length ? null : rows;
+}
+
+function isParsed(body: string): boolean {
+  try {
+    JSON.parse(body);
+    return true;
+  } catch {
+    return false;
+  }
+}

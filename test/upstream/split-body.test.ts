@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { joinBody } from '../../src/cache/join-body.ts';
-import { VALUES_MAX } from '../../src/upstream/split-body.ts';
+import { VALUES_MAX } from '../../src/upstream/body-cutter.ts';
+import { splitBodyInTurns } from '../../src/upstream/split-body.ts';
 import { joined, refusal, split, text } from './cut.ts';
 
 const ROW = '{"id":7,"content":"hi","message_type":0,"created_at":1700000000,"private":false}';
@@ -39,6 +40,11 @@ describe('cutting a body', () => {
     expect(split('{"meta":{},"payload":[ \n]}').envelope).toEqual({ head: '{"meta":{},"payload":[ \n', tail: ']}' });
   });
 
+  it('takes no key with an escaped quote for a shorter one', () => {
+    const parts = split(page(row(1, 5, ',"id\\u0022:2,\\"id\\u0022":3,"\\u0069d\\u0022":4')));
+    expect(parts.rows.map(({ id }) => id)).toEqual([1]);
+  });
+
   it('finds keys that are written with escapes', () => {
     const escaped = '{"\\u0069d":7,"cre\\u0061ted_at":1,"message_type":1,"privat\\u0065":true}';
     const parts = split(`{"m\\u0065ta":{},"p\\u0061yload":[${escaped}]}`);
@@ -65,6 +71,7 @@ describe('cutting a body', () => {
     ['"intercom:part-7"', true],
     ['"freshdesk:12"', true],
     ['"wamid.intercom:1"', false],
+    ['"\\u0069ntercom\\u003a7"', true],
     ['"intercom"', false],
     ['7', false],
     ['null', false],
@@ -135,6 +142,7 @@ describe('refusing a body', () => {
     ['created_at that is null', page(row(1).replace('1700000000', 'null'))],
     ['created_at below zero', page(row(1, -1))],
     ['message_type that is a word', page(row(1).replace('"message_type":0', '"message_type":"incoming"'))],
+    ['private that is a text', page(row(1).replace('false', '"true"'))],
     ['private that is a number', page(row(1).replace('false', '0'))],
     ['a row without private', page('{"id":1,"created_at":1,"message_type":0}')],
     ['an id twice in a row', withMember('"id":2')],
@@ -194,5 +202,28 @@ describe('joining', () => {
       `{"meta":{"name":"漢"},"payload":[${row(1)},${row(2, 1_700_000_000, ',"c":"é"')}]}`,
     );
     expect(joinBody(second.envelope, []).toString()).toBe(page());
+  });
+});
+
+describe('cutting in turns', () => {
+  const large = page(row(1, 1, `,"content":"${'x'.repeat(3_000_000)}"`), row(2));
+
+  it('gives what cutting at once gives', async () => {
+    expect(splitBodyInTurns(Buffer.from(page(ROW)))).toEqual(split(page(ROW)));
+    const cut = splitBodyInTurns(Buffer.from(large));
+    expect(cut).toBeInstanceOf(Promise);
+    expect(await cut).toEqual(split(large));
+  });
+
+  it('refuses what cutting at once refuses', async () => {
+    await expect(splitBodyInTurns(Buffer.from(`${large}x`))).rejects.toMatchObject({ code: 'upstream_invalid' });
+  });
+
+  it('ends when nobody wants it any more', async () => {
+    const gone = new AbortController();
+    const cut = splitBodyInTurns(Buffer.from(large), gone.signal);
+    const reason = new Error('nobody wants it');
+    gone.abort(reason);
+    await expect(cut).rejects.toBe(reason);
   });
 });
