@@ -19,6 +19,7 @@ ENV NODE_ENV=production HOST=0.0.0.0
 WORKDIR /app
 COPY LICENSE ./
 COPY examples examples
+COPY src/status/page src/status/page
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
 USER node

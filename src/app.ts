@@ -1,7 +1,7 @@
 // The composition root.
 //
 //        caller                                                           operator
-//          │ GET …/messages                                                  │ /healthz /readyz /metrics
+//          │ GET …/messages                                                  │ /healthz /readyz /metrics /status /admin
 //   ┌──────▼───────────────────────────────── http ───────────────────────── ▼ ───┐
 //   │ authentication → rate limit → parse → scope → … → render, ETag, Cache-Status │
 //   └──────┬───────────────────────────────────────────────────────────────────────┘
@@ -18,12 +18,10 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import { ReadThrough } from './cache/read-through.ts';
 import { tokenVerifier, type TokenVerifier } from './clients/jwt.ts';
 import { LiveRegistry } from './clients/live-registry.ts';
-import { clientRegistry } from './clients/registry.ts';
 import { SigningKeys } from './clients/signing-keys.ts';
 import type { Change } from './cache/changes.ts';
 import type { Config } from './config/load-config.ts';
 import { BackscrollError } from './errors.ts';
-import { admin } from './http/admin.ts';
 import { authentication, limitKey } from './http/authentication.ts';
 import { callerAddress } from './http/caller-address.ts';
 import { allowOrigins, Origins } from './http/cors.ts';
@@ -48,6 +46,7 @@ import { Targets } from './http/target.ts';
 import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounters } from './http/window-counters.ts';
 import type { OpenFeed } from './open-feed.ts';
+import type { OpenStatus } from './open-status.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { proxyFor } from './upstream/proxies.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
@@ -81,6 +80,8 @@ export interface AppOptions {
   readonly answeredLines?: ((line: string) => void) | null;
   /** Log lines that could not be written so far. */
   readonly logLinesDropped?: () => number;
+  /** Between two moments that the plots of the status page show. */
+  readonly statusEveryMs?: number | undefined;
 }
 
 /** Of SHUTDOWN_TIMEOUT, the time for last answers; half of one that is short. */
@@ -111,6 +112,7 @@ export async function buildApp({
   eventLoopDelayMaxMs = EVENT_LOOP_DELAY_MAX_MS,
   answeredLines = null,
   logLinesDropped = () => 0,
+  statusEveryMs,
 }: AppOptions): Promise<App> {
   const metrics: Metrics = new Metrics(() => ({ ...readThrough.size, bytes: readThrough.size.bytes + renderer.bytes }));
   const chatwoot = createChatwoot({
@@ -135,6 +137,7 @@ export async function buildApp({
     onTurn: (waitedMs, priority) => metrics.hadTurn(waitedMs, priority),
   });
   let feed: OpenFeed | null = null;
+  let status: OpenStatus | null = null;
   const readThrough = new ReadThrough({
     upstream,
     now,
@@ -144,7 +147,7 @@ export async function buildApp({
     shadowRate: config.shadowRate,
     ...(config.feed.has('cable') ? { fedSince: (accountId) => feed?.fedSince(accountId) ?? null } : {}),
     observer: {
-      ...cacheObserver(metrics, logger),
+      ...cacheObserver(metrics, logger, (_reason, conversation, reader) => status?.called(conversation, reader)),
       ...(config.feed.has('cable') ? { appeared: ({ accountId }, ids, reading) => feed?.appeared(accountId, ids, reading) } : {}),
     },
     onForgotten: (extent) => renderer.forget(extent),
@@ -196,10 +199,22 @@ export async function buildApp({
   const eventLoop = new EventLoop(eventLoopDelayMaxMs);
   operations(http, { metrics, readiness });
   if (config.adminKeys.length > 0) {
-    const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
-    admin(http, { admins, addressOf, purge: (extent) => readThrough.purge(extent) });
+    const { openStatus } = await import('./open-status.ts');
+    const edge = { connections, unread, eventLoop, logLinesDropped };
+    status = openStatus({
+      http,
+      config,
+      now,
+      addressOf,
+      metrics,
+      readThrough,
+      readiness,
+      upstream,
+      edge,
+      everyMs: statusEveryMs,
+    });
   }
-  const noteAnswered = answeredNote(metrics, answeredLines);
+  const noteAnswered = answeredNote(metrics, answeredLines, status?.answered);
   if (config.feed.size > 0) {
     const { openFeed } = await import('./open-feed.ts');
     const apply = (change: Change): void => readThrough.apply(change);
@@ -214,6 +229,7 @@ export async function buildApp({
       noteAnswered({ id, reader, conversation, outcome, status: reply.statusCode, durationMs: reply.elapsedTime });
       done();
     });
+    status?.hearErrors(served);
     served.addHook('onRequest', draining.admit);
     served.addHook('onRequest', (_request, _reply, done) => {
       if (!eventLoop.isLate) return done();
@@ -271,6 +287,7 @@ export async function buildApp({
     clearTimeout(leave);
     eventLoop.close();
     await feed?.close();
+    status?.close();
     await readThrough.close();
     await upstream.close();
   };

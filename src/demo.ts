@@ -10,9 +10,14 @@ import { buildApp, type App } from './app.ts';
 import { listen } from './http/listen.ts';
 import { loadConfig } from './config/load-config.ts';
 import { EXAMPLE_PAGE_PATH, examplePage } from './http/example-page.ts';
+import { driveTraffic, TRAFFIC_KEYS } from './demo-traffic.ts';
 import { createLogger, linesOf } from './main.ts';
 
 const DEMO_KEY = 'demo-key-for-trying';
+/** The password of the demo's status page. */
+export const ADMIN_KEY = 'demo-admin-key-for-trying';
+/** Plots that move while somebody looks on. */
+const STATUS_EVERY_MS = 2000;
 /** The sample account's longest conversation: about 400 messages. */
 const LONG_CONVERSATION = 1;
 
@@ -29,13 +34,18 @@ export interface Demo {
   readonly pageUrl: string;
   /** An id in the middle of the long conversation. */
   readonly historyId: number;
+  readonly chatwoot: FakeChatwoot;
   close(): Promise<void>;
 }
 
-/** Starts both and prints calls to paste. `HOST`, `PORT` and `LOG_LEVEL` are the caller's to set; the rest is the demo's. */
+/** Starts both, has a little going on, and prints calls to paste. `HOST`, `PORT` and `LOG_LEVEL` are the caller's to set; the rest is the demo's. */
 export async function demo(env: NodeJS.ProcessEnv): Promise<void> {
   const running = await startDemo(env);
-  closeWithGrace({ delay: SHUTDOWN_MS, logger: false }, () => running.close());
+  const traffic = driveTraffic(running);
+  closeWithGrace({ delay: SHUTDOWN_MS, logger: false }, async () => {
+    await traffic.end();
+    await running.close();
+  });
   process.stdout.write(explain(running));
 }
 
@@ -52,12 +62,13 @@ export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): 
     LOG_LEVEL,
     CHATWOOT_URL: chatwoot.url,
     CHATWOOT_API_TOKEN: SAMPLE_TOKEN,
-    CLIENT_KEYS: `demo=${DEMO_KEY}`,
+    CLIENT_KEYS: [`demo=${DEMO_KEY}`, ...TRAFFIC_KEYS].join(','),
+    ADMIN_KEYS: `demo=${ADMIN_KEY}`,
     JWT_SECRET: secret,
     FEED: 'cable',
   });
   const logger = createLogger(config);
-  const app = await buildApp({ config, logger, answeredLines: linesOf(logger) });
+  const app = await buildApp({ config, logger, answeredLines: linesOf(logger), statusEveryMs: STATUS_EVERY_MS });
   examplePage(app.http);
   const url = await listen(app.http, { host: config.host, port: config.port });
   void app.readiness.recheck();
@@ -70,6 +81,7 @@ export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): 
   return {
     app,
     url,
+    chatwoot,
     pageUrl: `${url}${EXAMPLE_PAGE_PATH}#account=${SAMPLE_ACCOUNT_ID}&conversation=${LONG_CONVERSATION}&token=${await customerToken(secret)}`,
     historyId: ids[Math.floor(ids.length / 2)]!.id,
     async close() {
@@ -111,6 +123,10 @@ A history page, twice. First fwd=miss, then hit: proved from what was read, Chat
 What was read from Chatwoot, and why:
 
   curl -s ${url}/metrics | grep ^backscroll_upstream_reads_total
+
+What was saved, and from whom, with a map of what is known of a conversation. Other clients of the demo read conversations 2 to 5:
+
+  ${url}/status     any user name; the password is ${ADMIN_KEY}
 
 A page for the customer of that conversation, without private notes. The address holds a token for it and for an hour:
 

@@ -13,13 +13,16 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   cache: ['timeline', 'upstream'],
   config: ['clients', 'upstream'],
   feed: ['cache'],
+  status: ['cache', 'timeline', 'upstream'],
   http: ['cache', 'clients', 'feed', 'timeline', 'upstream'],
   commands: ['clients', 'config', 'feed', 'upstream', 'demo.ts', 'main.ts'],
   // What puts the rooms together; each is imported by those before it only.
   'cli.ts': ['commands'],
-  'demo.ts': ['app.ts', 'config', 'http', 'main.ts'],
+  'demo.ts': ['app.ts', 'config', 'http', 'main.ts', 'demo-traffic.ts'],
+  'demo-traffic.ts': [],
   'main.ts': ['app.ts', 'config', 'http', 'log-destination.ts'],
-  'app.ts': ['cache', 'clients', 'config', 'http', 'upstream', 'open-feed.ts'],
+  'app.ts': ['cache', 'clients', 'config', 'http', 'upstream', 'open-feed.ts', 'open-status.ts'],
+  'open-status.ts': ['cache', 'clients', 'config', 'http', 'status', 'upstream'],
   'open-feed.ts': ['cache', 'config', 'feed', 'http', 'upstream'],
 };
 /** Files that import nothing of the program, and that any room but the timeline may import. */

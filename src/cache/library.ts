@@ -32,6 +32,8 @@ import { holds, type Circumstances, type KeptProof } from './kept-proof.ts';
 import { MissingConversations } from './missing.ts';
 import { NewestTurns } from './newest-turns.ts';
 import type { CacheObserver, ReadReason } from './observer.ts';
+import type { Outlook } from './outlook.ts';
+import { nextRead } from './outlook.ts';
 import { ReadsUnderWay } from './reads-under-way.ts';
 
 export interface LibraryOptions {
@@ -153,13 +155,37 @@ export class Library {
    * only once in SETTLE or if it was read just now: much may be new, and what the page leaves out would have to be read besides.
    */
   isNewestDue(conversation: ConversationId, query: Query, asOf?: number): boolean {
-    const { timeline, walk, newestAskedAt } = this.#store.get(conversation);
-    if (asOf !== undefined) return takesNewest(query) && idRange(query).hi > highestId(timeline);
+    const knowledge = this.#store.get(conversation);
+    if (asOf !== undefined) return takesNewest(query) && idRange(query).hi > highestId(knowledge.timeline);
+    return this.#mayBeInTurn(knowledge, query) && this.#newestTurns.take(this.now, knowledge.newestAskedAt);
+  }
+
+  #mayBeInTurn({ timeline, walk, newestAskedAt }: Knowledge, query: Query): boolean {
     if (query.mode !== 'latest' || highestId(timeline) < 0) return false;
     const isOverdue = this.now - newestAskedAt >= this.#options.freshness.settleMs;
     const mayBeMuch = walk.historyReads > 0 && this.now - timeline.learntUpTo > 2 * this.#newestTurns.everyMs;
-    if (mayBeMuch && !isOverdue) return false;
-    return this.#newestTurns.take(this.now, newestAskedAt);
+    return !mayBeMuch || isOverdue;
+  }
+
+  /** What a caller without demands of its own would meet now. Changes nothing, and does not count as asking. */
+  outlook(conversation: ConversationId, query: Query): Outlook {
+    const { now, planContext } = this;
+    const knowledge = this.#store.peek(conversation);
+    const mode = modeOf(knowledge, this.#mode);
+    const fedSince = this.#fedSince(conversation);
+    const context = { now, freshness: this.#options.freshness, ...(fedSince === undefined ? {} : { fedSince }) };
+    const found = proveFrom(knowledge, this.#mode, query, context);
+    const isNewestDue = this.#mayBeInTurn(knowledge, query) && this.#newestTurns.mayTake(now, knowledge.newestAskedAt);
+    return {
+      now,
+      knowledge,
+      mode,
+      isMissing: this.isMissing(conversation),
+      found,
+      next: found.proved ? null : nextRead(knowledge, query, found, { ...planContext, due: knowledge.due, mode, isNewestDue }),
+      isShownStale: proveFrom(knowledge, this.#mode, query, { ...context, stale: true }).proved,
+      frontier: vouchedFrontier(this.#sequence.seen, now, this.#options.freshness.settleMs),
+    };
   }
 
   /** True while upstream's word that the conversation is not there is young. */
@@ -240,7 +266,7 @@ export class Library {
   ): { result: Promise<Landed>; shared: boolean } {
     const { reason, priority, reader, onTurn, tail, asOf = this.#oldestOfUse(conversation, query, tail), signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
-      this.#options.observer.upstreamRead(reason);
+      this.#options.observer.upstreamRead(reason, conversation, reader);
       const end = this.#underWay.begin(conversationKey(conversation));
       try {
         const answer = await this.#options.upstream.read(conversation, query, abort, {

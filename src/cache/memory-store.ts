@@ -59,6 +59,11 @@ export class MemoryStore {
     return this.#entries.get(conversationKey(conversation))?.knowledge ?? NO_KNOWLEDGE;
   }
 
+  /** The same without marking it. */
+  peek(conversation: ConversationId): Knowledge {
+    return this.#entries.peek(conversationKey(conversation))?.knowledge ?? NO_KNOWLEDGE;
+  }
+
   /** What was proved before from what is known, if it still holds; also marks the conversation as asked for. */
   keptProof(conversation: ConversationId, query: Query, wanted: Circumstances): KeptProof | null {
     const entry = this.#entries.get(conversationKey(conversation));

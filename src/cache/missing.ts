@@ -14,7 +14,7 @@ export class MissingConversations {
 
   has(conversation: ConversationId, now: number): boolean {
     if (this.#until.size === 0) return false;
-    return (this.#until.get(conversationKey(conversation)) ?? -Infinity) > now;
+    return (this.#until.peek(conversationKey(conversation)) ?? -Infinity) > now;
   }
 
   add(conversation: ConversationId, now: number): void {

@@ -20,12 +20,14 @@ export class NewestTurns {
 
   /** Takes the turn at `now` for a conversation whose newest page was last read as it is asked at `readAt` (both ms), if there is one. */
   take(now: number, readAt: number): boolean {
-    if (now - this.#takenAt < this.everyMs) return false;
-    if (readAt >= this.#roundFrom) {
-      if (now - this.#takenAt < this.#settleMs) return false;
-      this.#roundFrom = now;
-    }
+    if (!this.mayTake(now, readAt)) return false;
+    if (readAt >= this.#roundFrom) this.#roundFrom = now;
     this.#takenAt = now;
     return true;
+  }
+
+  /** Whether there is one to take. */
+  mayTake(now: number, readAt: number): boolean {
+    return now - this.#takenAt >= (readAt >= this.#roundFrom ? this.#settleMs : this.everyMs);
   }
 }

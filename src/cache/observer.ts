@@ -29,7 +29,8 @@ export interface ShadowDifference {
 }
 
 export interface CacheObserver {
-  upstreamRead(reason: ReadReason): void;
+  /** @param reader who wants it, as `Demand.reader` named it; undefined for reads behind answers. */
+  upstreamRead(reason: ReadReason, conversation: ConversationId, reader?: string): void;
   /** What became of an answer. After `foreign` the conversation is answered by exact query only. */
   learnt(outcome: LearnOutcome, conversation: ConversationId): void;
   /**

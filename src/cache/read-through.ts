@@ -17,6 +17,7 @@ import type { Extent, LibraryOptions, ReadOptions, TailDemand } from './library.
 import { endsKnowledge, Library } from './library.ts';
 import { conversationKey } from './memory-store.ts';
 import type { Outcome } from './outcome.ts';
+import type { Outlook } from './outlook.ts';
 import { Probes } from './probes.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
 
@@ -160,6 +161,11 @@ export class ReadThrough {
 
   get #answerTimeoutMs(): number {
     return this.#options.answerTimeoutMs ?? ANSWER_TIMEOUT_MS;
+  }
+
+  /** What a caller would meet who asked this now; changes nothing, and counts as no read. */
+  outlook(conversation: ConversationId, query: Query): Outlook {
+    return this.#library.outlook(conversation, query);
   }
 
   /** Forgets what is known; what is being read is not kept. @returns how many conversations were known. */

@@ -88,7 +88,8 @@ export const SETTINGS = {
     name: 'ADMIN_KEYS',
     default: '',
     example: 'ops=<key>',
-    meaning: 'Who may `DELETE /admin/cache`, as `name=key,name=key`. Without any, that route does not exist',
+    meaning:
+      'Who may see `/status`, ask `/admin/explain` and `DELETE /admin/cache`, as `name=key,name=key`. Without any, none of these exist',
     secret: true,
     parse: clientKeys,
   },

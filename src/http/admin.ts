@@ -1,36 +1,58 @@
-// What operators may do: forget. It has keys of its own, since nobody who reads messages needs it.
+// What operators may do and ask: forget, and why an answer is as it is. It has keys of its own, since nobody who reads messages
+// needs it.
 
 import type { FastifyInstance } from 'fastify';
 import type { Extent } from '../cache/library.ts';
-import type { ClientRegistry } from '../clients/registry.ts';
 import { invalidParameter } from '../errors.ts';
-import { authentication, readerOf, type AuthenticationOptions } from './authentication.ts';
+import type { Query } from '../timeline/query.ts';
+import type { ConversationId } from '../upstream/upstream.ts';
+import { readerOf } from './authentication.ts';
+import { parseQuery } from './parse-query.ts';
+import { splitTarget } from './target.ts';
 
 export interface AdminOptions {
-  readonly admins: ClientRegistry;
-  readonly addressOf: AuthenticationOptions['addressOf'];
   /** Forgets, and tells how many conversations were known. */
   readonly purge: (extent: Extent) => number;
+  /** What is known of a conversation, and what the query would meet. Changes nothing. */
+  readonly explain: (conversation: ConversationId, query: Query) => object;
 }
 
-/** `DELETE /admin/cache`, with `?account=` an account's, with `&conversation=` too one conversation's. */
-export function admin(app: FastifyInstance, { admins, addressOf, purge }: AdminOptions): void {
-  const onRequest = authentication({ clients: () => admins, tokens: null, addressOf });
-  app.delete('/admin/cache', { onRequest }, (request) => {
-    const { url = '' } = request.raw;
-    const extent = readExtent(new URLSearchParams(url.includes('?') ? url.slice(url.indexOf('?') + 1) : ''));
+const EXTENT = ['account', 'conversation'] as const;
+const CURSORS = ['before', 'after', 'filter_internal_messages'] as const;
+
+/**
+ * - `DELETE /admin/cache`, with `?account=` an account's, with `&conversation=` too one conversation's.
+ * - `GET /admin/explain?account=&conversation=`, with the parameters of a request for messages.
+ */
+export function admin(app: FastifyInstance, { purge, explain }: AdminOptions): void {
+  app.delete('/admin/cache', (request) => {
+    const extent = readExtent(parametersOf(request.raw.url, EXTENT));
     const purged = purge(extent);
     request.log.info({ admin: readerOf(request).clientName, ...extent, purged }, 'cache purged');
     return { purged };
   });
+  app.get('/admin/explain', (request, reply) => {
+    void reply.header('cache-control', 'no-store');
+    const { search } = splitTarget(request.raw.url ?? '');
+    const { accountId, conversationId } = readExtent(parametersOf(request.raw.url, [...EXTENT, ...CURSORS]));
+    if (accountId === undefined) throw invalidParameter('account', 'is needed');
+    if (conversationId === undefined) throw invalidParameter('conversation', 'is needed');
+    const query = parseQuery(search);
+    if (query.mode === 'before_timestamp') throw invalidParameter(query.mode, 'is always forwarded');
+    return explain({ accountId, conversationId }, query);
+  });
 }
 
 /** Strict, since a mistaken word must not widen what is forgotten or leave something behind. */
-function readExtent(parameters: URLSearchParams): Extent {
+function parametersOf(url = '', known: readonly string[]): URLSearchParams {
+  const parameters = new URLSearchParams(splitTarget(url).search);
   for (const name of parameters.keys()) {
-    if (name !== 'account' && name !== 'conversation')
-      throw invalidParameter(name, 'is not known here; use account and conversation');
+    if (!known.includes(name)) throw invalidParameter(name, `is not known here; use ${known.join(', ')}`);
   }
+  return parameters;
+}
+
+function readExtent(parameters: URLSearchParams): Extent {
   const accountId = readId(parameters, 'account');
   const conversationId = readId(parameters, 'conversation');
   if (accountId === undefined && conversationId !== undefined)

@@ -23,6 +23,8 @@ export interface AuthenticationOptions {
   readonly tokens: TokenVerifier | null;
   /** The address that failures are counted by. */
   readonly addressOf: (request: FastifyRequest) => string;
+  /** Names and values of the headers that may hold a credential; by default those of the request. */
+  readonly headersOf?: (request: FastifyRequest) => readonly string[];
   /** Told why a credential was refused; its caller is not. */
   readonly onRefused?: (request: FastifyRequest, reason: Refusal) => void;
 }
@@ -35,6 +37,7 @@ export function authentication({
   clients,
   tokens,
   addressOf,
+  headersOf = (request) => request.raw.rawHeaders,
   onRefused = () => {},
 }: AuthenticationOptions): onRequestHookHandler {
   const limit = new UnauthenticatedLimit();
@@ -64,7 +67,7 @@ export function authentication({
   };
   return (request, _reply, done) => {
     const now = Date.now();
-    const found = authenticate(request.raw.rawHeaders, clients(), now, tokens, (reason) => onRefused(request, reason));
+    const found = authenticate(headersOf(request), clients(), now, tokens, (reason) => onRefused(request, reason));
     if (found instanceof Promise) void judgeLater(request, found, now, done);
     else done(judge(request, found, now));
   };
@@ -86,7 +89,14 @@ export function limitKey(addressOf: AuthenticationOptions['addressOf']): (reques
 
 /** The same for who has a name. */
 export function clientKey({ clientName }: Reader): string {
-  return `client ${clientName}`;
+  return `${NAMED}${clientName}`;
+}
+
+const NAMED = 'client ';
+
+/** The name of the client that is counted as this. */
+export function nameOfLimitKey(key: string): string {
+  return key.startsWith(NAMED) ? key.slice(NAMED.length) : key.slice(0, key.indexOf(' '));
 }
 
 function failureOf(error: unknown): Error {

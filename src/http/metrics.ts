@@ -25,6 +25,8 @@ export interface CacheSize {
 
 export class Metrics implements CacheObserver {
   readonly registry = new Registry();
+  /** Whether history is answered by exact query only since shadow checks differed. */
+  hasFallenBack = false;
   readonly #requests: Counter<'outcome' | 'status'>;
   readonly #requestDuration: Histogram<'outcome'>;
   readonly #answered: { readonly outcome: Outcome | null; readonly status: number; readonly durationMs: number }[] = [];
@@ -48,7 +50,10 @@ export class Metrics implements CacheObserver {
   readonly #credentialsRefused: Counter<'reason'>;
   readonly #signingKeyFetches: Counter<'outcome'>;
 
+  readonly #size: () => CacheSize;
+
   constructor(size: () => CacheSize) {
+    this.#size = size;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     // An answered request is noted, and counted when somebody looks, or there are many: many at once cost much less than each alone.
@@ -174,6 +179,10 @@ export class Metrics implements CacheObserver {
     for (const reason of READ_REASONS) this.#upstreamReads.inc({ reason }, 0);
   }
 
+  get size(): CacheSize {
+    return this.#size();
+  }
+
   /** One answered request. `outcome` is null where it ended in an error. */
   answered(outcome: Outcome | null, status: number, durationMs: number): void {
     this.#answered.push({ outcome, status, durationMs });
@@ -253,7 +262,9 @@ export class Metrics implements CacheObserver {
   }
 
   fellBackToExact(conversation: ConversationId | null): void {
-    if (conversation === null) this.#exactMode.set(1);
+    if (conversation !== null) return;
+    this.#exactMode.set(1);
+    this.hasFallenBack = true;
   }
 }
 

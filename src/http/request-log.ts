@@ -77,11 +77,17 @@ export interface Answered {
 /**
  * Counts an answered request and writes its line.
  * @param write takes a line; null where LOG_LEVEL wants none.
+ * @param onAnswered hears of each besides.
  */
-export function answeredNote(metrics: Metrics, write: ((line: string) => void) | null): (answered: Answered) => void {
+export function answeredNote(
+  metrics: Metrics,
+  write: ((line: string) => void) | null,
+  onAnswered?: (answered: Answered) => void,
+): (answered: Answered) => void {
   const lineOf = answeredLines();
   return (answered) => {
     metrics.answered(answered.outcome, answered.status, answered.durationMs);
+    onAnswered?.(answered);
     write?.(lineOf(answered, Date.now()));
   };
 }

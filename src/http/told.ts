@@ -12,10 +12,17 @@ import { seldom } from './seldom.ts';
 const LOGGED_EVERY_MS = 60_000;
 
 /** Metrics that also tell the log what an operator must know. */
-export function cacheObserver(metrics: Metrics, logger: FastifyBaseLogger): CacheObserver {
+export function cacheObserver(
+  metrics: Metrics,
+  logger: FastifyBaseLogger,
+  onRead: CacheObserver['upstreamRead'] = () => {},
+): CacheObserver {
   const foreign = seldom({ everyMs: LOGGED_EVERY_MS });
   return {
-    upstreamRead: (reason) => metrics.upstreamRead(reason),
+    upstreamRead(reason, conversation, reader) {
+      metrics.upstreamRead(reason);
+      onRead(reason, conversation, reader);
+    },
     learnt(outcome, conversation) {
       metrics.learnt(outcome);
       if (outcome !== 'foreign') return;

@@ -102,6 +102,11 @@ export class Budget {
     return Math.max(freeAt, priority === 'behind' ? this.#behind.freeAt(1, now) : now) - now;
   }
 
+  /** How many of a window's reads may still be sent now. */
+  left(now: number): number {
+    return this.#all.free(now);
+  }
+
   /** One read is sent. Only where `waitMs(priority, 0, now)` is 0. */
   spend(priority: ReadPriority, now: number): void {
     this.#all.add(now);

@@ -12,10 +12,14 @@ export function pathPrefix(baseUrl: URL): string {
 export function messagesTarget(prefix: string, conversation: ConversationId, query: Query | TimestampQuery): string {
   const { accountId, conversationId } = conversation;
   const path = `${prefix}/api/v1/accounts/${digits(accountId)}/conversations/${digits(conversationId)}/messages`;
-  const parameters = cursorsOf(query);
+  const parameters = parametersOf(query);
+  return parameters === '' ? path : `${path}?${parameters}`;
+}
+
+/** The query string of a read: `before=5&filter_internal_messages=true`; blank for the newest page. */
+export function parametersOf(query: Query | TimestampQuery): string {
   // Any value that is not blank switches it on (contract 1.2).
-  if (query.publicOnly) parameters.push('filter_internal_messages=true');
-  return parameters.length === 0 ? path : `${path}?${parameters.join('&')}`;
+  return [...cursorsOf(query), ...(query.publicOnly ? ['filter_internal_messages=true'] : [])].join('&');
 }
 
 function cursorsOf(query: Query | TimestampQuery): string[] {

@@ -64,6 +64,10 @@ export interface ProtectionStats {
   readonly breaker: BreakerState;
   /** Until when Chatwoot is not asked after a 429, ms of the engine's clock; null where it may be asked. */
   readonly pausedUntil: number | null;
+  /** Reads that `rate` still allows. */
+  readonly budgetLeft: number;
+  /** Reads that may wait. */
+  readonly waitingMax: number;
 }
 
 export interface ProtectedUpstream extends Upstream {
@@ -87,12 +91,9 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   const { timeoutMs, now, random = Math.random, onEvent = () => {} } = options;
   const pause = new Pause({ defaultMs: PAUSE_DEFAULT_MS, maxMs: PAUSE_MAX_MS, now });
   const sleeper = new Sleeper();
-  const line = new Line({
-    budget: new Budget(options.rate),
-    connections: options.connections,
-    waitingMax: options.waitingMax ?? WAITING_MAX,
-    now,
-  });
+  const { waitingMax = WAITING_MAX } = options;
+  const budget = new Budget(options.rate);
+  const line = new Line({ budget, connections: options.connections, waitingMax, now });
   const breaker = new Breaker({
     halfOpenAfterMs: HALF_OPEN_AFTER_MS,
     now,
@@ -171,7 +172,14 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
       await upstream.close();
     },
 
-    stats: () => ({ running: line.running, waiting: line.waiting, breaker: breaker.state, pausedUntil: pause.until }),
+    stats: () => ({
+      running: line.running,
+      waiting: line.waiting,
+      breaker: breaker.state,
+      pausedUntil: pause.until,
+      budgetLeft: budget.left(now()),
+      waitingMax,
+    }),
   };
 }
 

@@ -2,7 +2,7 @@
 
 import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -102,4 +102,17 @@ describe('.ci/run', () => {
     expect(lines.at(-1)).toBe(last);
     expect(exitCode).toBe(code);
   });
+});
+
+test('the package has the files that the program reads beside its own', async () => {
+  const packed = await new Promise<string>((resolve, reject) => {
+    execFile('npm', ['pack', '--dry-run', '--json'], { cwd: ROOT }, (error, output) =>
+      error === null ? resolve(output) : reject(error),
+    );
+  });
+  const paths = (JSON.parse(packed) as { files: { path: string }[] }[])[0]!.files.map(({ path }) => path);
+  const read = ['src/status/page', 'examples/transcript'].flatMap((folder) =>
+    readdirSync(`${ROOT}/${folder}`).map((name) => `${folder}/${name}`),
+  );
+  expect(read.filter((path) => !paths.includes(path))).toEqual([]);
 });

@@ -1,28 +1,15 @@
 // The example page in a real browser, as the demo serves it: what the reader sees, and what must be nowhere in the browser.
 
-import { existsSync } from 'node:fs';
-import { chromium, type Browser, type Page, type Request, type Response } from 'playwright-core';
+import { type Browser, type Page, type Request, type Response } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startDemo, type Demo } from '../../src/demo.ts';
+import { CHROMIUM, hasChromium, launchChromium } from '../support/browser.ts';
 import { startHouse } from '../support/backscroll.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { isInternal, type MessageDraft } from '../support/fake-chatwoot/message-row.ts';
 import { SAMPLE_TOKEN, startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-const installed = existsSync(CHROMIUM);
 const DEMO_KEY = 'demo-key-for-trying';
-const ARGS = [
-  '--headless',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
 test('only the demo serves it', async () => {
   const served = await startHouse();
   expect(await served.backscroll.get('/demo/transcript/')).toMatchObject({ status: 404, code: 'not_served' });
@@ -42,17 +29,17 @@ test('only the demo serves it', async () => {
 });
 
 test('there is a browser to try it in', (context) => {
-  context.skip(!installed && process.env['CI'] !== 'true', `no browser at ${CHROMIUM}: apt-get install chromium`);
-  expect(installed).toBe(true);
+  context.skip(!hasChromium && process.env['CI'] !== 'true', `no browser at ${CHROMIUM}: apt-get install chromium`);
+  expect(hasChromium).toBe(true);
 });
 
-describe.runIf(installed)('the example page', () => {
+describe.runIf(hasChromium)('the example page', () => {
   let browser: Browser;
   let chatwoot: FakeChatwoot;
   let demo: Demo;
 
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
+    browser = await launchChromium();
     chatwoot = await startSampleChatwoot();
     insert({ private: true, messageType: 1, content: 'canary-note' });
     insert({ messageType: 2, content: 'canary-activity' });
