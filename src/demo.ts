@@ -70,7 +70,11 @@ export async function startDemo(env: NodeJS.ProcessEnv, sample?: FakeChatwoot): 
   const logger = createLogger(config);
   const app = await buildApp({ config, logger, answeredLines: linesOf(logger), statusEveryMs: STATUS_EVERY_MS });
   examplePage(app.http);
-  const url = await listen(app.http, { host: config.host, port: config.port });
+  const url = await listen(app.http, { host: config.host, port: config.port }).catch(async (error: unknown) => {
+    await app.close();
+    await chatwoot.close();
+    throw error;
+  });
   void app.readiness.recheck();
   const waitUntil = performance.now() + FEED_WAIT_MS;
   // oxlint-disable-next-line no-await-in-loop -- it is waited for

@@ -24,7 +24,7 @@ export function linesOf(logger: Logger): ((line: string) => void) | null {
 /** What the last lines get to be written: half of the time that is left, at most this and at least half of it. */
 const LAST_LINES_MS = 1000;
 
-/** Starts to listen. @returns the app and the address it answers at. */
+/** Starts to listen. @returns the app and the address it answers at. @throws CannotListen */
 export async function start(config: Config, logger: Logger): Promise<{ app: App; url: string }> {
   const log = logToStandardOutput();
   const app = await buildApp({
@@ -33,12 +33,15 @@ export async function start(config: Config, logger: Logger): Promise<{ app: App;
     answeredLines: linesOf(logger),
     logLinesDropped: () => log.dropped,
   });
-  const url = await listen(app.http, { host: config.host, port: config.port });
+  const url = await listen(app.http, { host: config.host, port: config.port }).catch(async (error: unknown) => {
+    await app.close();
+    throw error;
+  });
   void app.readiness.recheck();
   return { app, url };
 }
 
-/** `backscroll serve`: runs until SIGTERM or SIGINT, then lets callers in flight finish. @throws ConfigError */
+/** `backscroll serve`: runs until SIGTERM or SIGINT, then lets callers in flight finish. @throws ConfigError, CannotListen */
 export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(env);
   const logger = createLogger(config);

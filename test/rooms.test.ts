@@ -15,7 +15,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   feed: ['cache'],
   status: ['cache', 'timeline', 'upstream'],
   http: ['cache', 'clients', 'feed', 'timeline', 'upstream'],
-  commands: ['clients', 'config', 'feed', 'upstream', 'demo.ts', 'main.ts'],
+  commands: ['clients', 'config', 'feed', 'http', 'upstream', 'demo.ts', 'main.ts'],
   // What puts the rooms together; each is imported by those before it only.
   'cli.ts': ['commands'],
   'demo.ts': ['app.ts', 'config', 'http', 'main.ts', 'demo-traffic.ts'],

@@ -1,6 +1,7 @@
 // Which command was asked for. Each is one function elsewhere, loaded only when it is.
 
 import { ConfigError } from '../config/load-config.ts';
+import { CannotListen } from '../http/listen.ts';
 import { VERSION } from '../version.ts';
 import type { Terminal } from './terminal.ts';
 import { UsageError } from './usage.ts';
@@ -24,15 +25,16 @@ const USAGE = `backscroll <command>
 
 /**
  * Runs a command line, without the program's name. Servers keep running after it.
- * @returns the exit code: 0; 1 where settings are wrong or something is amiss; 2 where the command line is wrong
+ * @returns the exit code: 0; 1 where settings are wrong, or something is amiss; 2 where the command line is wrong
  */
 export async function run(args: readonly string[], env: NodeJS.ProcessEnv, terminal: Terminal): Promise<number> {
   try {
     return await dispatch(args, env, terminal);
   } catch (error) {
-    if (!(error instanceof ConfigError) && !(error instanceof UsageError)) throw error;
+    const isUsage = error instanceof UsageError;
+    if (!isUsage && !(error instanceof ConfigError) && !(error instanceof CannotListen)) throw error;
     terminal.stderr.write(`${error.message}\n`);
-    return error instanceof ConfigError ? 1 : 2;
+    return isUsage ? 2 : 1;
   }
 }
 

@@ -14,9 +14,19 @@ export interface ListenOptions {
   readonly port: number;
 }
 
-/** @returns the address it answers at, as a URL: the first of them. @throws where it cannot listen at that */
+/** Why nothing can be listened at, in words for whoever starts it. */
+export class CannotListen extends Error {}
+
+const REASONS: ReadonlyMap<unknown, string> = new Map([
+  ['EADDRINUSE', 'something else listens there: end that, or set PORT to another, or to 0 for a free one'],
+  ['EACCES', 'this user may not: set PORT to one from 1024 on'],
+  ['EADDRNOTAVAIL', 'this machine has no such address: set HOST to one that it has'],
+  ['ENOTFOUND', 'no such name is known: set HOST to an address of this machine'],
+]);
+
+/** @returns the address it answers at, as a URL: the first of them. @throws CannotListen where it cannot listen at that */
 export async function listen(http: FastifyInstance, { host, port }: ListenOptions): Promise<string> {
-  const [first, ...others] = await addressesOf(host);
+  const [first = host, ...others] = await addressesOf(host);
   const doors = others.map((address) => ({ address, server: doorOf(http) }));
   const closed: Promise<unknown>[] = [];
   http.addHook('preClose', async () => {
@@ -24,7 +34,10 @@ export async function listen(http: FastifyInstance, { host, port }: ListenOption
   });
   http.addHook('onClose', async () => void (await Promise.all(closed)));
 
-  const url = await http.listen({ host: first ?? host, port });
+  const url = await http.listen({ host: first, port }).catch((error: NodeJS.ErrnoException) => {
+    const reason = REASONS.get(error.code);
+    throw reason === undefined ? error : new CannotListen(`Cannot listen at ${host}, port ${port} (${error.code}): ${reason}`);
+  });
   const taken = Number(new URL(url).port);
   await Promise.all(
     doors.map(async ({ address, server }) => {
