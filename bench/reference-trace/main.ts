@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import type { Query } from '../../src/timeline/query.ts';
 import { percent, printTable } from '../table.ts';
+import { FeedFloor } from './feed-floor.ts';
 import { Floor } from './floor.ts';
 import type { Policy } from './policies.ts';
 import {
@@ -62,9 +63,11 @@ const scores = new Map(policies.map((policy) => [policy, new Scores(world, polic
 
 const strictFloor = new Floor(world.truth, true);
 const floor = new Floor(world.truth, false);
+const feedFloor = new FeedFloor(world);
 
 /** The reader goes on when the slowest cache has answered: nobody asks for the next page before having this one. */
 async function ask(reader: Reader, conversationId: number, query: Query) {
+  if (query.mode === 'latest') feedFloor.asked(conversationId, time.now);
   const read = async (policy: Policy) => {
     const askedAt = time.now;
     const answer = await policy.read(conversationId, query);
@@ -170,6 +173,14 @@ if (values.feed) {
       ];
     }),
   );
+  const { first, changed, aged } = feedFloor;
+  const least = first + changed + floor.historyCalls;
+  const share = (calls: number): string => (calls / byPage.upstream.total('calls')).toFixed(3);
+  console.log('\nFloor for any cache that hears of every change at once:');
+  console.log(
+    `  ${first} reads of newest pages for the first time, ${changed} of changed ones, ${floor.historyCalls} of history: ${share(least)}`,
+  );
+  console.log(`  and ${aged} of newest pages that are older than FEED_MAX_AGE: ${share(least + aged)}`);
   printTable(
     'The feed: calls by reason',
     ['cache', ...CAUSES],

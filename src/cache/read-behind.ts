@@ -102,7 +102,11 @@ export class ReadBehind {
       const found = this.#library.prove(conversation, LATEST);
       if (found.proved) return;
       const { timeline, due } = this.#library.get(conversation);
-      const fill = planFill(timeline, LATEST, found, { ...this.#library.planContext, due });
+      const fill = planFill(timeline, LATEST, found, {
+        ...this.#library.planContext,
+        due,
+        isFed: this.#library.isFed(conversation),
+      });
       await this.#read(conversation, fill ?? LATEST, 'probe', signal);
     });
   }

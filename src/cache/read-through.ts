@@ -262,7 +262,12 @@ export class ReadThrough {
       missing = found;
     }
     const { timeline, due } = this.#library.get(conversation);
-    const fill = planFill(timeline, query, missing, { ...this.#library.planContext, due, asOf: by.asOf });
+    const fill = planFill(timeline, query, missing, {
+      ...this.#library.planContext,
+      due,
+      isFed: this.#library.isFed(conversation),
+      asOf: by.asOf,
+    });
     if (fill === null) return this.#seal(conversation, query, by);
     await this.#library.read(conversation, fill, { ...by, reason: 'fill' }).result;
     const found = this.#library.prove(conversation, query, by);

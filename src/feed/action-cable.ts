@@ -1,4 +1,6 @@
-// ActionCable's frames, `actioncable-v1-json`, as Chatwoot speaks them (contract 8).
+// ActionCable's frames, `actioncable-v1-json`, as Chatwoot speaks them (contract 8). These few are the whole protocol. A client library such
+// as @anycable/core subscribes anew and buffers by itself, so that nobody hears of the gaps that trust rests on, does not tell with which
+// status an upgrade was refused, and has identifiers, which hold a secret, in its log.
 
 import { membersOf, type Members } from './json-members.ts';
 

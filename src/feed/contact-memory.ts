@@ -1,5 +1,7 @@
 // Which contacts the cable has shown, to tell an update that changes something from the one that each incoming message causes:
-// on the cable no event says what changed (contract 6, trap 32).
+// on the cable no event says what changed (contract 6, trap 32). An event shows all of a contact that pages show and events tell of, so
+// that one which looks as the last did changes nothing; were the last one older than the one before it, which sidekiq may do, the
+// change shows within FEED_MAX_AGE.
 
 import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';

@@ -122,7 +122,9 @@ test('A quiet account stays trusted, since presence is asked for', async () => {
 });
 
 test('When pings stop, the connection is given up and another one made', async () => {
-  const { chatwoot, feed, told, fed, notFed } = await feedHouse({ bounds: { cable: { presenceAfterMs: 60_000 } } });
+  const { chatwoot, feed, told, fed, notFed } = await feedHouse({
+    bounds: { cable: { presenceAfterMs: 60_000 }, trust: { pingAgeMaxMs: 60_000 } },
+  });
   feed.start();
   await fed();
   chatwoot.cable.pings = false;
@@ -164,6 +166,7 @@ test.each([
   ['eat', 'the upgrade was answered with status 200: something before Chatwoot does not pass WebSockets on'],
   ['swallow', 'the upgrade was not answered in time'],
   ['trickle', 'the upgrade was not answered in time'],
+  ['mute', 'what answers there does not speak ActionCable'],
 ] as const)('Where upgrades meet the fate "%s", that is told once, and it is tried again', async (fate, text) => {
   const { chatwoot, feed, told, fed } = await feedHouse();
   chatwoot.cable.upgrade = fate;
@@ -185,16 +188,44 @@ test('A profile that cannot be read is told in words, and tried again', async ()
   await fed();
 });
 
+test('A profile that cannot be read again for long ends trust: the password may have been changed', async () => {
+  const { chatwoot, feed, told, fed, notFed } = await feedHouse({
+    bounds: { cable: { profileEveryMs: 100, answerTimeoutMs: 50 } },
+  });
+  feed.start();
+  await fed();
+  chatwoot.fault = (_number, { path }) => (path === '/api/v1/profile' ? { kind: 'status', status: 503 } : undefined);
+  expect(await notFed()).toBe('no-profile');
+  expect(told.gaps).toBe(1);
+  chatwoot.fault = undefined;
+  await fed();
+});
+
+test('What comes with a subscription that is not confirmed is not taken', async () => {
+  const { chatwoot, feed, told, until } = await feedHouse();
+  chatwoot.cable.isSilent = true;
+  feed.start();
+  await chatwoot.cable.until(() => chatwoot.cable.commands.length > 0);
+  const { identifier } = JSON.parse(chatwoot.cable.commands[0]!) as { identifier: string };
+  const data = { id: 9, conversation_id: 2, account_id: 1 };
+  chatwoot.cable.sendRaw(JSON.stringify({ identifier, message: { event: 'message.created', data } }));
+  chatwoot.cable.sendRaw('the end');
+  await until(() => told.garbage === 1);
+  expect([told.changes, told.events]).toEqual([[], []]);
+});
+
 test('10,000 events at once leave the event loop to others, take bounded memory, and are all applied', async () => {
   let handled = 0;
   let mostInOneTurn = 0;
   let mostBytes = 0;
   // However long a busy machine takes for them.
   const lagMaxMs = 60_000;
+  const bounds = { cable: { silenceMaxMs: 60_000 }, trust: { pingAgeMaxMs: 60_000, frameAgeMaxMs: 60_000 } };
   const burst = await startBurst({ events: 10_000, bytes: 2000 });
   const { feed, told, fed, until } = await feedHouse({
     url: `http://127.0.0.1:${burst.port}`,
     lagMaxMs,
+    bounds,
     apply() {
       if (handled++ === 0) setImmediate(() => (handled = 0));
       mostInOneTurn = Math.max(mostInOneTurn, handled);

@@ -101,6 +101,30 @@ test.each(['refuse', 'eat'] as const)(
   },
 );
 
+test('Messages that a read shows and no event told of are missed: trust ends, and the log says so once', async () => {
+  const { chatwoot, backscroll, clock } = await startHouse({ env: { FEED: 'cable', FEED_LAG_MAX: '100ms' } });
+  await fed(backscroll);
+  clock.advance(1);
+  await backscroll.get(messagesOf(2));
+  chatwoot.cable.delivery.drop = (event) => event === 'message.created';
+  clock.advance(1);
+  const ids = [write(chatwoot), write(chatwoot)];
+  expect(idsOf(await backscroll.get(messagesOf(2)))).not.toContain(ids[0]);
+  const asked = await backscroll.get(messagesOf(2), { 'cache-control': 'no-cache' });
+  expect(idsOf(asked)).toEqual(expect.arrayContaining(ids));
+  clock.advance(101);
+  await expect.poll(() => metric(backscroll, 'backscroll_feed_missed_total'), { timeout: 5000 }).toBe(2);
+  expect(await metric(backscroll, 'backscroll_feed_fed{account="1"}')).toBe(0);
+  expect(backscroll.logs.filter((line) => line.includes('of which the feed has told nothing'))).toHaveLength(1);
+});
+
+test('cable: nothing of it is left when the program has closed', async () => {
+  const { chatwoot, backscroll } = await startHouse({ env: { FEED: 'cable' } });
+  await fed(backscroll);
+  await backscroll.close();
+  await chatwoot.cable.until(() => chatwoot.cable.connections === 0);
+});
+
 test('No secret of the stream is in a log line, a metric or an answer', async () => {
   const { chatwoot, backscroll } = await startHouse({ env: { FEED: 'cable' } });
   await fed(backscroll);

@@ -163,20 +163,36 @@ test('Whoever guesses is told to wait after a while; whoever signs passes beside
   expect(changes).toHaveLength(1);
 });
 
-test('A thousand a second are answered within 50 ms each', async () => {
+test('A thousand take less than a second, each is answered within 50 ms, and all are taken', async () => {
   const { signed, changes } = await house();
-  const startedAt = performance.now();
-  const times: number[] = [];
-  for (let round = 0; round < 50; round++) {
-    const sentAt = performance.now();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => signed(BODY)));
-    times.push(performance.now() - sentAt);
-    expect(answers.every(({ status }) => status === 204 || status === 429)).toBe(true);
-  }
-  expect(changes.length).toBeGreaterThanOrEqual(1000);
-  // Twenty at a time; the clock is that of a busy machine.
-  expect(times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)]).toBeLessThan(50);
-  expect(performance.now() - startedAt).toBeLessThan(5000);
+  const body = JSON.stringify({ ...(JSON.parse(BODY) as object), content: 'x'.repeat(2000) });
+  /** Of this process, callers included, ms: what else a busy machine does is not counted. */
+  const workedMs = (): number => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  };
+  /** Eight callers send so many. @returns what each waited for its answer, ms */
+  const send = async (count: number): Promise<number[]> => {
+    const waitedMs: number[] = [];
+    let sent = 0;
+    const caller = async (): Promise<void> => {
+      while (sent++ < count) {
+        const sentAt = workedMs();
+        // oxlint-disable-next-line no-await-in-loop -- each caller sends one after the other
+        expect((await signed(body)).status).toBe(204);
+        waitedMs.push(workedMs() - sentAt);
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, caller));
+    return waitedMs;
+  };
+  // The first ones are what it takes to compile the way.
+  await send(300);
+  const startedAt = workedMs();
+  const waitedMs = await send(1000);
+  expect(workedMs() - startedAt).toBeLessThan(1000);
+  expect(Math.max(...waitedMs)).toBeLessThan(50);
+  expect(changes).toHaveLength(1300);
 });
 
 test('More of one account than may come in a time are told to wait; those of another are not, and forged ones do not count', async () => {

@@ -139,4 +139,13 @@ describe('a read in place of a page of which rows changed', () => {
     expect(gap).toMatchObject({ lacks: 'due', rows: [285, 290] });
     if (!gap.proved) expect(planFill(newest, latest, gap, { ...context, due })).toEqual(after(284));
   });
+
+  test('of the newest page with a feed is of the tail, too, which is good for a while from then on', () => {
+    const newest = known(reading(between(0, 1000), rows), reading(latest, span(281, 301), 1));
+    const due = dueOf([290]);
+    const gap = prove(newest, latest, { ...context, due });
+    if (gap.proved) throw new Error('nothing is due');
+    expect(planFill(newest, latest, gap, { ...context, due })).toEqual(between(290, 291));
+    expect(planFill(newest, latest, gap, { ...context, due, isFed: true })).toEqual(after(289));
+  });
 });

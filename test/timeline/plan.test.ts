@@ -127,6 +127,18 @@ describe('filling', () => {
     expect(planFill(timeline, latest, gap, { ...moment(50_000), asOf: NOW })).toEqual(after(0));
   });
 
+  test('of the newest page with a feed reaches down to the lowest row that is due within FEED_MAX_AGE', () => {
+    const timeline = known(reading(latest, [...span(1, 18).map((id) => row(id)), row(18, 86_400 - 300), row(19, 86_400 - 200)]));
+    const gap = { proved: false, lacks: 'rows' } as const;
+    const fed = (wait: number) => {
+      const { now, freshness } = moment(wait);
+      return { now, freshness: { ...freshness, feedMaxAgeMs: 30_000 }, isFed: true };
+    };
+    expect(planFill(timeline, latest, gap, fed(25_000))).toEqual(after(19));
+    expect(planFill(timeline, latest, gap, fed(35_000))).toEqual(after(17));
+    expect(planFill(timeline, latest, gap, { ...fed(35_000), isFed: false })).toEqual(after(19));
+  });
+
   test('of a conversation of which nothing is known is not planned: the query itself is read', () => {
     const context = moment(0);
     for (const query of [latest, before(9), after(9), between(2, 9)]) {

@@ -32,14 +32,16 @@ const FILL_AFTER_ROWS_MAX = PAGE_LIMIT.after / 2;
  * A read to send instead of the query as asked, after which the query can be proved, or null: forward it.
  * - The newest page: everything on it that is not settled or due to be read again. It brings no more rows, and where
  *   `latest` leaves rows unknown that are older but have higher ids, this does not: the top stays sealed while it grows.
- * - Rows that changed: those, and what lies between them.
+ * - Rows that changed: those, and what lies between them. With a feed, of the newest page as above: for one call its tail and `meta`
+ *   are good for a while, too.
  * - `meta` too old: whatever is newer than all that is known, most often nothing, comes with a fresh `meta`.
  * - Ids missing at the upper end of the range: those, and the steps that earlier pages left below them.
  */
 export function planFill(timeline: Timeline, query: Query, gap: Gap, context: PlanContext): Query | null {
   const top = highestId(timeline);
   if (top < 0) return null;
-  if (gap.lacks === 'due' && gap.rows.length === 1) return readOf({ lo: gap.rows[0]!, hi: gap.rows[0]! + 1 });
+  if (gap.lacks === 'due' && gap.rows.length === 1 && context.isFed !== true)
+    return readOf({ lo: gap.rows[0]!, hi: gap.rows[0]! + 1 });
   if (takesNewest(query) && idRange(query).hi > top) {
     const fill = planNewest(timeline, query, context);
     return fill !== null && gap.lacks === 'ids' && gap.ids.lo <= fill.after ? null : fill;
@@ -82,8 +84,11 @@ function isDue(due: Due, row: KnownRow): boolean {
 
 type After = Extract<Query, { mode: 'after' }>;
 
-/** The rows of the newest page from the lowest on that is not settled or due to be read again. */
-function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf, due = NOTHING_DUE }: PlanContext): After | null {
+/** The rows of the newest page from the lowest on that is not settled or due to be read again, with a feed also those that are due next. */
+function planNewest(timeline: Timeline, query: Query, context: PlanContext): After | null {
+  const { now, freshness, asOf, due = NOTHING_DUE } = context;
+  // Without a feed the newest page is read each time. With one a row that is due next would be a read of its own.
+  const aheadMs = context.isFed === true ? (freshness.feedMaxAgeMs ?? 0) : 0;
   const index = query.publicOnly ? timeline.public : timeline.all;
   const everything = { lo: 0, hi: Infinity };
   let lowestDue = Infinity;
@@ -91,7 +96,7 @@ function planNewest(timeline: Timeline, query: Query, { now, freshness, asOf, du
   for (let count = 0; at >= 0 && count < PAGE_LIMIT.latest; count++) {
     const row = timeline.rows[at]!;
     const { usableMs } = newestRowLifetime(freshness, row.readAt - row.createdAt * 1000);
-    if (asOf !== undefined || now - row.readAt > usableMs || isDue(due, row)) lowestDue = Math.min(lowestDue, row.id);
+    if (asOf !== undefined || now + aheadMs - row.readAt > usableMs || isDue(due, row)) lowestDue = Math.min(lowestDue, row.id);
     at = previousInRange(index, at - 1, everything);
   }
   // Not from further up than the rows reach: if ids rise no more (sequence.ts), a new row may lie between them and the frontier.

@@ -10,6 +10,8 @@ export interface PlanContext {
   readonly freshness: Freshness;
   /** What changed, and since when. */
   readonly due?: Due;
+  /** Whether every change is heard of: then what is read is good until something changes, or for `feedMaxAgeMs`. */
+  readonly isFed?: boolean;
   /** The caller wants tail and meta as of this moment, ms. */
   readonly asOf?: number | undefined;
 }

@@ -28,9 +28,9 @@ export interface LoggedUpgrade {
 
 /**
  * What becomes of an upgrade: `refuse` answers 404, `eat` 200 with a page as a proxy does that knows no upgrades, `swallow` nothing,
- * `trickle` headers without an end.
+ * `trickle` headers without an end, `mute` an upgrade after which nothing is said.
  */
-export type UpgradeFate = 'accept' | 'refuse' | 'eat' | 'swallow' | 'trickle';
+export type UpgradeFate = 'accept' | 'refuse' | 'eat' | 'swallow' | 'trickle' | 'mute';
 
 type Until = () => boolean;
 
@@ -97,7 +97,7 @@ export class FakeCable {
         clearInterval(trickling);
         this.#swallowed.delete(socket);
       });
-    } else if (this.upgrade !== 'accept' || !/^(?:\/[\w-]+)?\/cable$/.test(url)) {
+    } else if ((this.upgrade !== 'accept' && this.upgrade !== 'mute') || !/^(?:\/[\w-]+)?\/cable$/.test(url)) {
       const [status, body] = this.upgrade === 'eat' ? ['200 OK', '<html>Chatwoot</html>'] : ['404 Not Found', 'Page not found'];
       socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
     } else {
@@ -164,7 +164,7 @@ export class FakeCable {
       this.#command(connection, text);
       this.#look();
     });
-    socket.send('{"type":"welcome"}');
+    if (this.upgrade === 'accept') socket.send('{"type":"welcome"}');
   }
 
   #command(connection: Connection, text: string): void {
