@@ -194,9 +194,13 @@ function mergeRows(
     const end = firstOfSecond(timeline.rows, second + 1);
     if (start > copiedTo) rows.push(timeline.rows.slice(copiedTo, start));
     copiedTo = end;
+    const shown = shownIn.get(second);
+    if (start === end && shown !== undefined) {
+      rows.push(shown);
+      continue;
+    }
     const old = timeline.rows.slice(start, end);
     const before = toRuns(old, timeline.seams).map((run) => run.filter((row) => !gone.has(row.id)));
-    const shown = shownIn.get(second);
     const runs = (shown === undefined ? before : addRun(before, shown)).filter((run) => run.length > 0);
     for (const row of old) seams.delete(row.id);
     for (const run of runs.slice(1)) seams.add(run[0]!.id);

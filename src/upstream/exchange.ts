@@ -5,7 +5,8 @@ import { BackscrollError } from '../errors.ts';
 import { Carriage } from './connections.ts';
 import { startDeadline } from './deadline.ts';
 import { ConnectionSilent, mapBrokenExchange, type Phase } from './map-broken-exchange.ts';
-import { ACCEPTED_CODING, type Received, wholeBody } from './whole-body.ts';
+import { Receiver, type WholeAnswer } from './receiver.ts';
+import { ACCEPTED_CODING } from './whole-body.ts';
 
 /** What is sent, beside the coding that is taken. There is no place in it for anything of a caller's request. */
 export interface ExchangeRequest {
@@ -19,12 +20,8 @@ export interface ExchangeRequest {
   readonly onHead?: (afterMs: number) => void;
 }
 
-/** A whole answer, of whatever status. */
-export interface ExchangeAnswer {
-  readonly status: number;
-  readonly header: (name: string) => string | undefined;
-  /** Whole and without its coding where the status is 200. Of other answers empty when larger than 64 kB, or not to be decoded. */
-  readonly body: Buffer;
+/** A whole answer, and a way to end what it came over. */
+export interface ExchangeAnswer extends WholeAnswer {
   /** Ends the connection that it came over, and with it whatever was sent over that since: it is not to be trusted. */
   readonly closeConnection: () => void;
 }
@@ -62,22 +59,26 @@ async function receive(connections: Dispatcher, request: ExchangeRequest, signal
     // What arrived while the process was busy is read before it is looked at.
     if (isReused && silenceMs !== null) timer = setTimeout(() => setImmediate(giveUpIfSilent), silenceMs);
   });
+  const receiver = new Receiver({
+    maxBytesOf: (status) => (status === 200 ? request.bodyMaxBytes : ERROR_BODY_MAX_BYTES),
+    signal,
+    onHead() {
+      phase = 'body';
+      clearTimeout(timer);
+      carriage.answered();
+      onHead?.(performance.now() - takenAt);
+    },
+  });
   try {
     const headers = { ...request.headers, 'Accept-Encoding': ACCEPTED_CODING };
-    const answer = await connections.request({ method: 'GET', path: target, headers, signal, opaque: carriage });
-    phase = 'body';
-    clearTimeout(timer);
-    carriage.answered();
-    onHead?.(performance.now() - takenAt);
-    const header = (name: string): string | undefined => {
-      const value = answer.headers[name];
-      return Array.isArray(value) ? value[0] : value;
+    const sent: Dispatcher.DispatchOptions & { readonly opaque: Carriage } = {
+      method: 'GET',
+      path: target,
+      headers,
+      opaque: carriage,
     };
-    const closeConnection = (): void => carriage.close();
-    const status = answer.statusCode;
-    const body =
-      status === 200 ? await wholeBody(answer, { maxBytes: request.bodyMaxBytes, signal }) : await wordsOf(answer, signal);
-    return { status, header, body, closeConnection };
+    connections.dispatch(sent, receiver);
+    return { ...(await receiver.received), closeConnection: () => carriage.close() };
   } catch (error) {
     if (signal.aborted) throw signal.reason;
     if (gaveUp) throw new ConnectionSilent();
@@ -85,15 +86,6 @@ async function receive(connections: Dispatcher, request: ExchangeRequest, signal
     throw mapBrokenExchange(error, phase) ?? error;
   } finally {
     clearTimeout(timer);
-  }
-}
-
-/** What an answer says that is an error; where it cannot be read, its status says enough. */
-async function wordsOf(answer: Received, signal: AbortSignal): Promise<Buffer> {
-  try {
-    return await wholeBody(answer, { maxBytes: ERROR_BODY_MAX_BYTES, signal });
-  } catch (error) {
-    if (error instanceof BackscrollError && !signal.aborted) return Buffer.alloc(0);
-    throw error;
+    receiver.over();
   }
 }
