@@ -1,0 +1,114 @@
+// An open loop: requests are sent when they are due, whatever became of those before, and an answer's time counts from when its
+// request was due. A process of its own; it speaks just enough HTTP to cost little beside what it measures.
+
+import { connect, type Socket } from 'node:net';
+import { KEY } from '../program.ts';
+
+/** What it is told to do. `{n}` in the path is a number that grows. */
+export interface Order {
+  readonly url: string;
+  readonly path: string;
+  readonly from: number;
+  readonly perSecond: number;
+  /** Of these, the first does not count: connections are made in it, and what is hot is compiled. */
+  readonly seconds: number;
+}
+
+const WARM_UP_MS = 1000;
+
+/** What it has seen, of each answer: ms from when its request was due. */
+export interface Seen {
+  readonly times: readonly number[];
+  readonly failed: number;
+}
+
+const CONNECTIONS = 32;
+const HEAD_END = Buffer.from('\r\n\r\n');
+
+/** One connection, with what is due on it. Answers come in the order of their requests. */
+class Line {
+  readonly #socket: Socket;
+  readonly #onAnswer: (dueAt: number, status: string) => void;
+  readonly #dues: number[] = [];
+  #head: Buffer = Buffer.alloc(0);
+  #status = '';
+  /** Of the body that is being received; -1 in a head. */
+  #left = -1;
+
+  constructor(port: number, onAnswer: (dueAt: number, status: string) => void) {
+    this.#socket = connect(port, '127.0.0.1').setNoDelay(true);
+    this.#socket.on('data', (chunk) => this.#take(chunk));
+    this.#onAnswer = onAnswer;
+  }
+
+  get waiting(): number {
+    return this.#dues.length;
+  }
+
+  send(path: string, dueAt: number): void {
+    this.#dues.push(dueAt);
+    this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\napi_access_token: ${KEY}\r\n\r\n`);
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #take(chunk: Buffer): void {
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#left < 0) {
+        const text = this.#head.length === 0 ? rest : Buffer.concat([this.#head, rest]);
+        const end = text.indexOf(HEAD_END);
+        this.#head = end < 0 ? text : Buffer.alloc(0);
+        if (end < 0) return;
+        const head = text.toString('latin1', 0, end);
+        this.#status = head.slice(9, 12);
+        this.#left = Number(/^content-length: (\d+)/im.exec(head)?.[1]);
+        rest = text.subarray(end + HEAD_END.length);
+      }
+      const taken = Math.min(this.#left, rest.length);
+      this.#left -= taken;
+      rest = rest.subarray(taken);
+      if (this.#left > 0) return;
+      this.#left = -1;
+      this.#onAnswer(this.#dues.shift()!, this.#status);
+    }
+  }
+}
+
+async function run({ url, path, from, perSecond, seconds }: Order): Promise<Seen> {
+  const times: number[] = [];
+  let failed = 0;
+  let [sent, answered] = [0, 0];
+  const onAnswer = (dueAt: number, status: string): void => {
+    answered++;
+    if (status !== '200') failed++;
+    else if (dueAt >= startAt + WARM_UP_MS) times.push(performance.now() - dueAt);
+  };
+  const startAt = performance.now();
+  const lines = Array.from({ length: CONNECTIONS }, () => new Line(Number(new URL(url).port), onAnswer));
+  const all = Math.round(perSecond * seconds);
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => {
+      const due = Math.min(all, Math.floor(((performance.now() - startAt) / 1000) * perSecond));
+      for (; sent < due; sent++) {
+        // The one with the fewest waiting: a free one, as long as there is any.
+        const line = lines.reduce((best, each) => (each.waiting < best.waiting ? each : best));
+        line.send(path.replace('{n}', String(from + sent)), startAt + ((sent + 1) / perSecond) * 1000);
+      }
+      const isOver = performance.now() - startAt > (seconds + 10) * 1000;
+      if (answered < all && !isOver) return;
+      clearInterval(timer);
+      resolve();
+    }, 1);
+  });
+  lines.forEach((line) => line.close());
+  return { times, failed: failed + all - answered };
+}
+
+if (process.send !== undefined) {
+  process.on('message', (order: Order) => void run(order).then((seen) => process.send!(seen)));
+  process.once('disconnect', () => process.exit());
+  process.send({ url: '' });
+}
