@@ -43,10 +43,12 @@ import { answeredNote } from './http/request-log.ts';
 import { createServer } from './http/server.ts';
 import { cacheObserver, protectionObserver, upstreamObserver } from './http/told.ts';
 import { Targets } from './http/target.ts';
+import { UnauthenticatedLimit } from './http/unauthenticated-limit.ts';
 import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounters } from './http/window-counters.ts';
 import type { OpenFeed } from './open-feed.ts';
 import type { OpenStatus } from './open-status.ts';
+import { Budget } from './upstream/budget.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { proxyFor } from './upstream/proxies.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
@@ -128,8 +130,10 @@ export async function buildApp({
     onRead: ({ status, durationMs }) => metrics.upstreamAnswered(status, durationMs),
     onNotice: upstreamObserver(metrics, logger),
   });
+  const budget = new Budget(config.upstreamRate);
   const upstream = protectUpstream(chatwoot, {
     rate: config.upstreamRate,
+    budget,
     connections: config.upstreamConnections,
     timeoutMs: config.upstreamTimeoutMs,
     now,
@@ -194,7 +198,9 @@ export async function buildApp({
   const pageAnswers = { accepted: new AcceptedCodings(), codedPages, vary: origins.vary };
   await allowOrigins(http, origins);
   const draining = new Draining(http);
-  const connections = new Connections(http.server, { upstreamConnections: config.upstreamConnections, log: logger });
+  const passesThrough = config.passThrough === 'own-token';
+  const upstreamConnections = config.upstreamConnections * (passesThrough ? 2 : 1);
+  const connections = new Connections(http.server, { upstreamConnections, log: logger });
   registerEdgeMetrics(metrics.registry, { connections, unread, renderer, codedPages, logLinesDropped });
   const eventLoop = new EventLoop(eventLoopDelayMaxMs);
   operations(http, { metrics, readiness });
@@ -223,13 +229,18 @@ export async function buildApp({
   const tokens = tokensOf(config, keys);
   const targets = new Targets();
   const counters = new WindowCounters();
-  await http.register(async (served) => {
-    served.addHook('onResponse', (request, reply, done) => {
-      const { id, outcome, reader, conversation } = request;
-      noteAnswered({ id, reader, conversation, outcome, status: reply.statusCode, durationMs: reply.elapsedTime });
-      done();
-    });
-    status?.hearErrors(served);
+  const limit = new UnauthenticatedLimit();
+  const authenticate = authentication({
+    clients: () => clients.current,
+    tokens,
+    limit,
+    addressOf,
+    onRefused(request, reason) {
+      metrics.credentialRefused(reason);
+      refusals.tell(request.log, reason, now());
+    },
+  });
+  const guard = (served: FastifyInstance): void => {
     served.addHook('onRequest', draining.admit);
     served.addHook('onRequest', (_request, _reply, done) => {
       if (!eventLoop.isLate) return done();
@@ -239,16 +250,52 @@ export async function buildApp({
       'preHandler',
       rateLimit({ rateOf: (request) => request.reader?.rateLimit ?? config.rateLimit, countedAs, counters }),
     );
-    const authenticate = authentication({
-      clients: () => clients.current,
-      tokens,
-      addressOf,
-      onRefused(request, reason) {
-        metrics.credentialRefused(reason);
-        refusals.tell(request.log, reason, now());
-      },
+  };
+  const room = passesThrough
+    ? (await import('./pass-through/open.ts')).openPassThrough({
+        baseUrl: new URL(config.chatwootUrl),
+        connections: config.upstreamConnections,
+        proxies: config.proxies,
+        timeoutMs: config.upstreamTimeoutMs,
+        answerTimeoutMs: ANSWER_TIMES * config.upstreamTimeoutMs,
+        bodyMaxBytes: config.passedBodyMaxBytes,
+        budget,
+        now,
+        registry: metrics.registry,
+        readThrough,
+        unread,
+        clients: () => clients.current,
+        adminKeys: config.adminKeys,
+        limit,
+        addressOf,
+        limitKey: countedAs,
+        authenticate,
+      })
+    : null;
+  if (room !== null) {
+    await http.register(async (served) => {
+      guard(served);
+      room.register(served);
     });
-    messagesRoute(served, { authenticate, readThrough, renderer, targets, pageAnswers, unread, limitKey: countedAs });
+  }
+  await http.register(async (served) => {
+    served.addHook('onResponse', (request, reply, done) => {
+      const { id, outcome, reader, conversation } = request;
+      noteAnswered({ id, reader, conversation, outcome, status: reply.statusCode, durationMs: reply.elapsedTime });
+      done();
+    });
+    status?.hearErrors(served);
+    guard(served);
+    messagesRoute(served, {
+      authenticate: room?.authenticate ?? authenticate,
+      readThrough,
+      renderer,
+      targets,
+      pageAnswers,
+      unread,
+      answerOwn: room?.answerOwn,
+      limitKey: countedAs,
+    });
   });
   answerKnownHits(http.server, {
     clients: () => clients.current,
@@ -276,7 +323,10 @@ export async function buildApp({
     unread.hurry(Math.min(LAST_UNREAD_TIMEOUT_MS, config.shutdownTimeoutMs / 4));
     // Whoever still waits when there is no more time is told so, while there is time to.
     const farewellMs = Math.min(FAREWELL_MS, config.shutdownTimeoutMs / 2);
-    const giveUp = setTimeout(() => void readThrough.close(), config.shutdownTimeoutMs - farewellMs);
+    const giveUp = setTimeout(
+      () => void Promise.all([readThrough.close(), room?.close()]),
+      config.shutdownTimeoutMs - farewellMs,
+    );
     const cut = setTimeout(() => connections.destroyAll(), config.shutdownTimeoutMs - farewellMs / 2);
     await Promise.all([draining.begin(), readThrough.drain()]);
     clearTimeout(giveUp);
@@ -289,6 +339,7 @@ export async function buildApp({
     await feed?.close();
     status?.close();
     await readThrough.close();
+    await room?.close();
     await upstream.close();
   };
   return {

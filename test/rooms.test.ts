@@ -16,12 +16,13 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   status: ['cache', 'timeline', 'upstream'],
   http: ['cache', 'clients', 'feed', 'timeline', 'upstream'],
   commands: ['clients', 'config', 'feed', 'http', 'upstream', 'demo.ts', 'main.ts'],
+  'pass-through': ['cache', 'clients', 'http', 'timeline', 'upstream'],
   // What puts the rooms together; each is imported by those before it only.
   'cli.ts': ['commands'],
   'demo.ts': ['app.ts', 'config', 'http', 'main.ts', 'demo-traffic.ts'],
   'demo-traffic.ts': [],
   'main.ts': ['app.ts', 'config', 'http', 'log-destination.ts'],
-  'app.ts': ['cache', 'clients', 'config', 'http', 'upstream', 'open-feed.ts', 'open-status.ts'],
+  'app.ts': ['cache', 'clients', 'config', 'http', 'pass-through', 'upstream', 'open-feed.ts', 'open-status.ts'],
   'open-status.ts': ['cache', 'clients', 'config', 'http', 'status', 'upstream'],
   'open-feed.ts': ['cache', 'config', 'feed', 'http', 'upstream'],
 };

@@ -1,6 +1,6 @@
 // What each change makes due, or has forgotten.
 
-import { contactDue, envelopeDue, rowDue, tailDue } from '../timeline/changes.ts';
+import { allDue, contactDue, envelopeDue, rowDue, tailDue } from '../timeline/changes.ts';
 import { highestId } from '../timeline/prove.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import type { Change } from './changes.ts';
@@ -26,6 +26,9 @@ export function applyChange(library: Library, change: Change): readonly Conversa
       return [];
     case 'envelope':
       library.markDue(change.conversation, (due) => envelopeDue(tailDue(due, now), now));
+      return [change.conversation];
+    case 'written':
+      library.markDue(change.conversation, (due) => allDue(due, now));
       return [change.conversation];
     case 'contact': {
       const concerned = library.concernedBy(change.accountId, change.contactId);

@@ -9,6 +9,7 @@ import type { ConversationId } from '../upstream/upstream.ts';
  * - `row`: a message was updated: that row is due, where it is known.
  * - `envelope`: the conversation changed: its envelope is due, and its tail, since an activity row follows, maybe later.
  * - `contact`: a contact changed: the envelopes of its conversations are due, and the rows that contacts sent in them.
+ * - `written`: something was written to the conversation: its tail, its envelope and all rows that are known of it are due.
  * - `gone`: the conversation is not there any more, or is another: what is known of it is forgotten.
  * - `contact-gone`: the same of all conversations of a contact.
  * - `envelopes`: something changed that all envelopes of the account may show.
@@ -17,6 +18,7 @@ export type Change =
   | { readonly kind: 'tail'; readonly conversation: ConversationId; readonly seenId?: MessageId }
   | { readonly kind: 'row'; readonly conversation: ConversationId; readonly id: MessageId }
   | { readonly kind: 'envelope'; readonly conversation: ConversationId }
+  | { readonly kind: 'written'; readonly conversation: ConversationId }
   | { readonly kind: 'contact'; readonly accountId: number; readonly contactId: number }
   | { readonly kind: 'gone'; readonly conversation: ConversationId }
   | { readonly kind: 'contact-gone'; readonly accountId: number; readonly contactId: number }

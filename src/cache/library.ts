@@ -1,6 +1,7 @@
 // What is known, and how it comes to be known: every upstream read goes through here, is shared by all who want it, and is
 // learnt in the same turn in which its answer arrives.
 
+import type { OwnToken } from '../upstream/own-token.ts';
 import { BackscrollError } from '../errors.ts';
 import type { Due } from '../timeline/changes.ts';
 import { lastDueAt } from '../timeline/changes.ts';
@@ -63,6 +64,8 @@ export interface ReadOptions {
   readonly priority: ReadPriority;
   /** Who wants it, for turns at Chatwoot to be fair by reader. */
   readonly reader?: string | undefined;
+  /** With a caller's own token. */
+  readonly own?: OwnToken | undefined;
   /** Called when it has its turn at Chatwoot, with the exchange that begins, and again for each attempt. */
   readonly onTurn?: ((exchange: Promise<unknown>) => void) | undefined;
   /** Join only a read sent at or after this moment, ms. Default: one that is young enough to be shown. */
@@ -264,7 +267,7 @@ export class Library {
     query: Query | TimestampQuery,
     options: ReadOptions,
   ): { result: Promise<Landed>; shared: boolean } {
-    const { reason, priority, reader, onTurn, tail, asOf = this.#oldestOfUse(conversation, query, tail), signal } = options;
+    const { reason, priority, reader, own, onTurn, tail, asOf = this.#oldestOfUse(conversation, query, tail), signal } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason, conversation, reader);
       const end = this.#underWay.begin(conversationKey(conversation));
@@ -272,22 +275,27 @@ export class Library {
         const answer = await this.#options.upstream.read(conversation, query, abort, {
           priority,
           readers: flight.readers,
+          own,
           onTurn: (exchange) => {
             flight.sentAt = this.now;
             onTurn?.(exchange);
           },
         });
+        // What this server may not read itself must not come to those who read with its keys.
+        if (own !== undefined && !this.#store.has(conversation)) return { answer, stored: false };
         if (answer.kind === 'unlearnable' && answer.because === 'order') this.#distrust(conversation, flight);
         return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight) };
       } catch (error) {
-        this.#heed(conversation, error, flight);
+        if (own === undefined) this.#heed(conversation, error, flight);
         throw error;
       } finally {
         end();
       }
     };
     // Reads behind answers join callers' reads, and never the other way round: they may wait for long. Nor do they wait in their line.
-    const forCallers = `${conversationKey(conversation)} ${keyOf(query)}`;
+    // What a token may read is told to nobody else who asks the same.
+    const byWhom = own === undefined ? '' : ` with ${own.name}`;
+    const forCallers = `${conversationKey(conversation)} ${keyOf(query)}${byWhom}`;
     const key = priority === 'behind' && !this.#flights.canJoin(forCallers, asOf) ? `${forCallers} behind` : forCallers;
     const join = () => this.#flights.join(key, send, { asOf, signal, reader });
     const joined = join();

@@ -1,6 +1,7 @@
 // Reads that no caller waits for: they refresh what was shown past its freshness, seal history that is being walked, and
 // check a sample of proved answers.
 
+import type { OwnToken } from '../upstream/own-token.ts';
 import type { Query } from '../timeline/query.ts';
 import { planFill } from '../timeline/plan/fill.ts';
 import { noteStale, planRefresh } from '../timeline/plan/refresh.ts';
@@ -111,12 +112,12 @@ export class ReadBehind {
     });
   }
 
-  /** Compares a sample of proved answers with upstream's own. */
-  check(conversation: ConversationId, query: Query, proof: Proof): void {
-    if (this.#shadow.isDue()) this.#plan(() => this.#compare(conversation, query, proof));
+  /** Compares a sample of proved answers with upstream's own, as it gives them to the token of who was answered. */
+  check(conversation: ConversationId, query: Query, proof: Proof, own?: OwnToken): void {
+    if (this.#shadow.isDue()) this.#plan(() => this.#compare(conversation, query, proof, own));
   }
 
-  #compare(conversation: ConversationId, query: Query, proof: Proof): void {
+  #compare(conversation: ConversationId, query: Query, proof: Proof, own?: OwnToken): void {
     if (this.#library.isExact(conversation)) return;
     const tailFrom = settledTop(this.#library.get(conversation).timeline, query.publicOnly);
     this.#behind.offer(`${conversationKey(conversation)} shadow`, async (signal) => {
@@ -124,6 +125,7 @@ export class ReadBehind {
         const { result } = this.#library.read(conversation, asked, {
           reason: 'shadow',
           priority: 'behind',
+          own,
           asOf: this.#library.now,
           signal,
         });

@@ -1,9 +1,10 @@
 // The walk of one read: prove → else fill, seal or forward → answer; while upstream fails, what can be proved at any age.
 
+import type { OwnToken } from '../upstream/own-token.ts';
 import { BackscrollError, notFound } from '../errors.ts';
 import { planFill } from '../timeline/plan/fill.ts';
 import { SEAL_AFTER_READS } from '../timeline/plan/walk.ts';
-import type { Gap, Proof } from '../timeline/prove.ts';
+import { highestId, type Gap, type Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
 import { startDeadline } from '../upstream/deadline.ts';
@@ -37,6 +38,10 @@ export interface Demand {
   readonly bypass: boolean;
   /** How old the newest rows may be, ms. Default: TAIL_MAX_AGE. */
   readonly tailMaxAgeMs?: number | undefined;
+  /** When it asked, ms. Default: now. */
+  readonly cameAt?: number;
+  /** The token that it brought itself, and that let it see this conversation: what is checked is what Chatwoot shows with that. */
+  readonly own?: OwnToken;
   /** Who asks, for Chatwoot to be shared fairly. Asked for only when something must be read. */
   readonly reader?: () => string;
   /** Aborts when the caller has gone away. Asked for only when something must be read. */
@@ -114,20 +119,61 @@ export class ReadThrough {
 
   /** The same, at once where nothing has to be read for it. @throws BackscrollError, or rejects with it */
   answerSoon(conversation: ConversationId, query: Query | TimestampQuery, demand: Demand): Answer | Promise<Answer> {
-    const tail: TailDemand = { cameAt: this.#library.now, maxAgeMs: demand.tailMaxAgeMs };
-    const asOf: AsOf = demand.asOfNow || demand.bypass ? tail.cameAt : undefined;
+    const when = this.#whenOf(demand);
+    const { tail, asOf } = when;
     if (asOf === undefined && this.#library.isMissing(conversation)) throw notFound();
     if (query.mode === 'before_timestamp') return this.#passThrough(conversation, query, demand, asOf);
     this.#probes?.wasRead(conversationKey(conversation), tail.cameAt);
-    if (demand.bypass) return this.#readFor(conversation, query, demand, null, { tail, asOf });
+    if (demand.bypass) return this.#readFor(conversation, query, demand, null, when);
     const kept = asOf === undefined ? this.#library.keptProof(conversation, query, tail.maxAgeMs) : null;
-    const found = kept?.proof ?? this.#library.prove(conversation, query, { tail, asOf });
-    if (!found.proved) return this.#readFor(conversation, query, demand, found, { tail, asOf });
-    this.#behind.check(conversation, query, found);
+    const found = kept?.proof ?? this.#library.prove(conversation, query, when);
+    if (!found.proved) return this.#readFor(conversation, query, demand, found, when);
+    this.#behind.check(conversation, query, found, demand.own);
     if (kept !== null) return this.#shown(found, 'hit');
     const isDone = this.#behind.after(conversation, query, found);
     if (isDone && asOf === undefined) this.#library.keepProof(conversation, query, found, tail.maxAgeMs);
     return this.#shown(found, 'hit');
+  }
+
+  /**
+   * Has one read sent with a token that a caller brought itself: the least after which its page may follow. What others read of the
+   * conversation is told by its answer, too, but who may see it is not.
+   * @returns when it was sent, ms, and the page, where it follows by now.
+   * @throws BackscrollError, OwnTokenRefused
+   */
+  async readWith(
+    own: OwnToken,
+    conversation: ConversationId,
+    query: Query | TimestampQuery,
+    demand: Demand,
+  ): Promise<{ readonly askedAt: number; readonly answer: Answer | null }> {
+    const when = this.#whenOf(demand);
+    const read = query.mode === 'before_timestamp' ? query : this.#leastFor(conversation, query, when);
+    const { result } = this.#library.read(conversation, read, {
+      reason: read === query ? 'forward' : 'fill',
+      priority: 'caller',
+      reader: demand.reader?.(),
+      signal: demand.signal?.(),
+      own,
+      ...when,
+    });
+    const { answer, stored } = await result;
+    const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
+    if (read === query) {
+      const outcome = query.mode === 'before_timestamp' ? 'bypass' : 'miss';
+      return { askedAt, answer: { rows, envelope, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored } };
+    }
+    const found = query.mode === 'before_timestamp' ? null : this.#library.prove(conversation, query, when);
+    return { askedAt, answer: found?.proved === true ? this.#shown(found, 'miss') : null };
+  }
+
+  #leastFor(conversation: ConversationId, query: Query, when: When): Query {
+    const { timeline, due } = this.#library.get(conversation);
+    const top = highestId(timeline);
+    if (top < 0 || this.#library.isExact(conversation) || this.#library.isNewestDue(conversation, query, when.asOf)) return query;
+    const found = this.#library.prove(conversation, query, when);
+    if (found.proved) return { mode: 'after', after: top, publicOnly: false };
+    return planFill(timeline, query, found, { ...this.#library.planContext, due, asOf: when.asOf }) ?? query;
   }
 
   /** What was answered just now, where it is still the same for whom the tail may be so old; null for anything else. */
@@ -142,6 +188,10 @@ export class ReadThrough {
     this.#probes?.wasRead(conversationKey(conversation), this.#library.now);
     this.#behind.check(conversation, kept.query, kept.proof);
     return this.#shown(kept.proof, 'hit');
+  }
+
+  #whenOf({ cameAt = this.#library.now, tailMaxAgeMs, asOfNow, bypass }: Demand): When {
+    return { tail: { cameAt, maxAgeMs: tailMaxAgeMs }, asOf: asOfNow || bypass ? cameAt : undefined };
   }
 
   async #readFor(conversation: ConversationId, query: Query, demand: Demand, gap: Gap | null, when: When): Promise<Answer> {

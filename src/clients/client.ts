@@ -1,6 +1,7 @@
 // Clients are entries of the operator's table; a reader is the authenticated caller of one request.
 
 import type { KeyDigest } from './key.ts';
+import type { OwnToken } from '../upstream/own-token.ts';
 import type { Rate } from '../rate.ts';
 import type { Scope } from './scope.ts';
 
@@ -36,6 +37,8 @@ export interface Reader {
   readonly tailMaxAgeMs?: number;
   /** The name is that of many, who are told apart by address. A client may have the same one, and is itself. */
   readonly isNameless?: true;
+  /** It brings a Chatwoot token of its own, and is shown what Chatwoot shows with that. */
+  readonly ownToken?: OwnToken;
 }
 
 /** Names go into logs and metrics: letters, digits and `. _ -`, at most 64 of them. */

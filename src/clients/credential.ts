@@ -28,6 +28,17 @@ const LENGTHS: ReadonlySet<number> = new Set(['api-access-token', 'authorization
  * The same header with two values is refused: choosing one would let a proxy in front and this one see two callers.
  */
 export function credentialOf(rawHeaders: readonly string[]): Credential {
+  const { hyphens, underscores, authorizations } = credentialFields(rawHeaders);
+  const tokens = hyphens.length > 0 ? hyphens : underscores;
+  return tokens.length > 0 ? onlyKey(tokens) : bearer(authorizations);
+}
+
+/** The values, trimmed, of the headers that can carry a credential, by name and spelling; blank ones are left out. */
+export function credentialFields(rawHeaders: readonly string[]): {
+  readonly hyphens: readonly string[];
+  readonly underscores: readonly string[];
+  readonly authorizations: readonly string[];
+} {
   const hyphens: string[] = [];
   const underscores: string[] = [];
   const authorizations: string[] = [];
@@ -41,8 +52,7 @@ export function credentialOf(rawHeaders: readonly string[]): Credential {
     else if (name === 'api_access_token' || name.replaceAll('_', '-') === 'api-access-token') underscores.push(value);
     else if (name === 'authorization') authorizations.push(value);
   }
-  const tokens = hyphens.length > 0 ? hyphens : underscores;
-  return tokens.length > 0 ? onlyKey(tokens) : bearer(authorizations);
+  return { hyphens, underscores, authorizations };
 }
 
 function bearer(authorizations: readonly string[]): Credential {

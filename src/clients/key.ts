@@ -5,6 +5,9 @@ import { hash } from 'node:crypto';
 /** The 32 bytes that stand for a key. */
 export type KeyDigest = Uint8Array;
 
+/** How keys that are made here begin: lets scanners for secrets, and this server, know one when they see it. */
+export const KEY_PREFIX = 'bsk_';
+
 /** Keys of fewer characters are refused where they are set up: they can be guessed. */
 export const KEY_LENGTH_MIN = 16;
 

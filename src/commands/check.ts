@@ -61,14 +61,9 @@ function webhookFindings({ webhookSecrets }: Config): Finding[] {
   return [{ kind: 'note', text }];
 }
 
-function settingsFindings({
-  clients: { clients, anonymous },
-  jwtSecrets,
-  jwksUrl,
-  trustProxy,
-  tailMaxAgeMs,
-  feed,
-}: Config): Finding[] {
+function settingsFindings(config: Config): Finding[] {
+  const { jwtSecrets, jwksUrl, trustProxy, tailMaxAgeMs, feed, passThrough } = config;
+  const { clients, anonymous } = config.clients;
   const now = Date.now();
   const dead = clients.filter(({ keys }) => keys.every(({ notAfterAt = Infinity }) => now >= notAfterAt));
   return [
@@ -78,6 +73,14 @@ function settingsFindings({
     ...(anonymous === null
       ? []
       : [{ kind: 'note', text: 'ALLOW_ANONYMOUS: callers without a key read everything, private notes included' } as const]),
+    ...(passThrough === 'off'
+      ? []
+      : [
+          {
+            kind: 'ok',
+            text: "PASS_THROUGH: callers with a Chatwoot token of their own reach the rest of Chatwoot's API, and write there",
+          } as const,
+        ]),
     ...proxyFindings(trustProxy),
     tailFinding(tailMaxAgeMs, clients, feed.has('cable')),
   ];

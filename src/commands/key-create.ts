@@ -2,12 +2,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { ANONYMOUS, CLIENT_NAME } from '../clients/client.ts';
-import { digestOfKey } from '../clients/key.ts';
+import { digestOfKey, KEY_PREFIX } from '../clients/key.ts';
 import type { Terminal } from './terminal.ts';
 import { optionsOf, UsageError } from './usage.ts';
 
-/** Lets scanners for secrets know one when they see it. */
-const PREFIX = 'bsk_';
 const BYTES = 32;
 
 /** @throws UsageError */
@@ -15,7 +13,7 @@ export function keyCreate(args: readonly string[], { stdout }: Terminal): void {
   const { name = 'new-client' } = optionsOf(args, ['name']);
   if (!CLIENT_NAME.test(name)) throw new UsageError('--name must be 1 to 64 letters, digits, ".", "_" or "-"');
   if (name === ANONYMOUS.clientName) throw new UsageError('--name must be another one: this is kept for readers without a key');
-  const key = `${PREFIX}${randomBytes(BYTES).toString('base64url')}`;
+  const key = `${KEY_PREFIX}${randomBytes(BYTES).toString('base64url')}`;
   const sha256 = Buffer.from(digestOfKey(key)).toString('hex');
   const entry = { name, keys: [{ sha256 }], scope: [{ account: 1, conversations: '*' }] };
   stdout.write(`The key, shown this once; the caller sends it as api_access_token:

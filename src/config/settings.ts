@@ -285,6 +285,20 @@ export const SETTINGS = {
     meaning: 'Size that one answer of Chatwoot may have, as it comes and, where it comes in gzip, decoded',
     parse: size('64kb', '256mb'),
   },
+  passThrough: {
+    name: 'PASS_THROUGH',
+    default: 'off',
+    example: 'own-token',
+    meaning:
+      "`own-token` serves the rest of Chatwoot's API, and messages, to callers with a Chatwoot token of their own; `off` answers 421 there",
+    parse: oneOf('off', 'own-token'),
+  },
+  passedBodyMaxBytes: {
+    name: 'PASSED_BODY_MAX',
+    default: '32mb',
+    meaning: 'Size that the body of a passed request may have',
+    parse: size('64kb', '256mb'),
+  },
   shutdownTimeoutMs: {
     name: 'SHUTDOWN_TIMEOUT',
     default: '10s',

@@ -21,6 +21,8 @@ export interface AuthenticationOptions {
   readonly clients: () => ClientRegistry;
   /** Null where signed tokens are not accepted. */
   readonly tokens: TokenVerifier | null;
+  /** Counts failures. Default: one of its own. */
+  readonly limit?: UnauthenticatedLimit;
   /** The address that failures are counted by. */
   readonly addressOf: (request: FastifyRequest) => string;
   /** Names and values of the headers that may hold a credential; by default those of the request. */
@@ -36,11 +38,11 @@ export interface AuthenticationOptions {
 export function authentication({
   clients,
   tokens,
+  limit = new UnauthenticatedLimit(),
   addressOf,
   headersOf = (request) => request.raw.rawHeaders,
   onRefused = () => {},
 }: AuthenticationOptions): onRequestHookHandler {
-  const limit = new UnauthenticatedLimit();
   /** Undefined where the request may go on. */
   const judge = (request: FastifyRequest, reader: Reader | null, now: number): BackscrollError | undefined => {
     if (reader === null) {
@@ -83,6 +85,7 @@ export function readerOf(request: FastifyRequest): Reader {
 export function limitKey(addressOf: AuthenticationOptions['addressOf']): (request: FastifyRequest) => string {
   return (request) => {
     const reader = readerOf(request);
+    if (reader.ownToken !== undefined) return `own token ${reader.ownToken.name}`;
     return reader.isNameless === true ? `${reader.clientName} at ${addressOf(request)}` : clientKey(reader);
   };
 }
@@ -104,7 +107,8 @@ function failureOf(error: unknown): Error {
   return new BackscrollError('keys_unavailable', 'The token cannot be checked at the moment; try again later', { retryAfter: 5 });
 }
 
-function tooManyFailures(waitMs: number): BackscrollError {
+/** The answer to a failure past the limit. */
+export function tooManyFailures(waitMs: number): BackscrollError {
   return new BackscrollError(
     'rate_limited',
     'Too many requests without a valid credential from this address; wait as long as Retry-After says',

@@ -4,9 +4,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandle
 import type { Outcome } from '../cache/outcome.ts';
 import type { Answer, Demand, ReadThrough } from '../cache/read-through.ts';
 import type { Reader } from '../clients/client.ts';
+import type { OwnToken } from '../upstream/own-token.ts';
 import { allows } from '../clients/scope.ts';
 import { BackscrollError, notFound } from '../errors.ts';
-import type { ConversationId } from '../upstream/upstream.ts';
+import type { Query } from '../timeline/query.ts';
+import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { readerOf } from './authentication.ts';
 import { putHeaders } from './header-list.ts';
 import { isOfChatwoot, matchMessagesPath } from './messages-path.ts';
@@ -23,9 +25,17 @@ export interface MessagesRouteOptions {
   readonly targets: Targets;
   readonly pageAnswers: PageAnswers;
   readonly unread: UnreadAnswers;
+  /** Answers who brings a Chatwoot token of its own; absent where nobody may. */
+  readonly answerOwn?: AnswerOwn | undefined;
   /** Whom a read of Chatwoot is counted for, as the rate limit counts requests. */
   readonly limitKey: (request: FastifyRequest) => string;
 }
+
+export type AnswerOwn = (
+  request: FastifyRequest,
+  own: OwnToken,
+  asked: { readonly conversation: ConversationId; readonly query: Query | TimestampQuery; readonly demand: Demand },
+) => Promise<Answer>;
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -39,7 +49,7 @@ declare module 'fastify' {
 const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
 
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
-  const { authenticate, readThrough, renderer, unread, limitKey, targets, pageAnswers } = options;
+  const { authenticate, readThrough, renderer, unread, answerOwn = refuseOwn, limitKey, targets, pageAnswers } = options;
   /** What the caller's Cache-Control demands (RFC 9111 5.2.1): tail and meta as of now, or, if it may, everything. */
   const demandOf = (request: FastifyRequest, reply: FastifyReply, { mayBypass, tailMaxAgeMs }: Reader): Demand => {
     const asOfNow = wantsAsOfNow(request);
@@ -80,13 +90,22 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
 
     const { query, page } = target.as[reader.view];
     const subject = { ...page, forgets: renderer.forgets };
-    const answer = readThrough.answerSoon(conversation, query, demandOf(request, reply, reader));
+    const demand = demandOf(request, reply, reader);
+    const { ownToken } = reader;
+    const answer =
+      ownToken === undefined
+        ? readThrough.answerSoon(conversation, query, demand)
+        : answerOwn(request, ownToken, { conversation, query, demand });
     if (answer instanceof Promise) return sendLater(request, reply, subject, answer);
     const rendered = renderer.renderInTurns(subject, answer);
     if (rendered instanceof Promise) return sendLater(request, reply, subject, answer);
     send(request, reply, answer, rendered);
   };
   for (const url of PATHS) app.route({ method: ['GET', 'HEAD'], url, onRequest: authenticate, handler });
+}
+
+function refuseOwn(): never {
+  throw new Error('a caller with a token of its own came where none is served');
 }
 
 /** Refuses any other request: another method where messages are, another path. */

@@ -4,6 +4,7 @@ import Fastify, { type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BackscrollError } from '../errors.ts';
+import { OwnTokenRefused } from '../upstream/own-token-refused.ts';
 import { trustOf } from './caller-address.ts';
 import { errorReply, HEADERS_BYTES_MAX, refuseConnection, writeError } from './error-replies.ts';
 import { notServed, refuseOther } from './messages-route.ts';
@@ -56,6 +57,10 @@ export function createServer({ logger, trustProxy, responses, onCredentialsRefus
     done(hasHost ? undefined : new BackscrollError('invalid_parameter', 'The request has no Host header'));
   });
   http.setErrorHandler((error, request, reply) => {
+    if (error instanceof OwnTokenRefused) {
+      void reply.code(error.status).headers({ 'cache-control': 'no-store', 'content-type': error.contentType }).send(error.body);
+      return;
+    }
     const { status, headers, body } = errorReply(error);
     if (reply.raw.destroyed) request.log.info('the caller went away before its answer');
     else if (body.code === 'internal') request.log.error({ err: error }, 'unexpected error');

@@ -117,6 +117,15 @@ export class UnreadAnswers {
     response.client = client;
   }
 
+  /** An answer is sent bit by bit as its source has it, and holds nothing here: its connection is cut where it takes nothing. */
+  watch(response: ServerResponse): void {
+    const { socket } = response.req;
+    if (socket.destroyed) return;
+    const held = this.#held.get(socket) ?? this.#hold(socket);
+    held.answers.set(response, { client: STRANGERS, body: null, bytes: 0 });
+    response.once('close', () => this.#release(socket, held, response));
+  }
+
   /** From now on a connection that takes nothing is cut after this time, where that is less. */
   hurry(timeoutMs: number): void {
     this.#timeoutMs = Math.min(this.#timeoutMs, timeoutMs);

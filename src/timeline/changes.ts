@@ -47,6 +47,12 @@ export function rowDue(due: Due, id: MessageId, at: number): Due {
     : { ...due, rowsAt: Math.max(due.rowsAt, ...rows.values()), rows: NOTHING_DUE.rows };
 }
 
+/** Anything of the conversation may have changed. */
+export function allDue(due: Due, at: number): Due {
+  const rowsAt = Math.max(due.rowsAt, at, ...due.rows.values());
+  return { ...envelopeDue(tailDue(due, at), at), rowsAt, rows: NOTHING_DUE.rows };
+}
+
 /** A conversation has one contact: what contacts sent in it, that one did. */
 export function contactDue(due: Due, at: number): Due {
   return { ...envelopeDue(due, at), contactRowsAt: Math.max(due.contactRowsAt, at) };

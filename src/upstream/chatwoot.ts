@@ -9,6 +9,7 @@ import { exchange, type ExchangeAnswer } from './exchange.ts';
 import { ConnectionSilent, invalidAnswer } from './map-broken-exchange.ts';
 import { type FailureContext, mapFailure, UntoldRefusal, whatAnswered } from './map-failure.ts';
 import { isToAnother, MisplacedAnswer, newQuestionId } from './misplaced.ts';
+import { throwIfRefused } from './own-token-refused.ts';
 import { Patience } from './patience.ts';
 import type { Proxies } from './proxies.ts';
 import { splitBodyInTurns } from './split-body.ts';
@@ -203,12 +204,13 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
   }
 
   return {
-    async read(conversation, query, signal, { again } = { priority: 'caller' }): Promise<UpstreamAnswer> {
-      const token = options.tokenFor(conversation.accountId);
+    async read(conversation, query, signal, { again, own } = { priority: 'caller' }): Promise<UpstreamAnswer> {
+      const token = own?.token ?? options.tokenFor(conversation.accountId);
       if (token === undefined) throw notFound();
       const target = messagesTarget(prefix, conversation, query);
       const askedAt = now();
       const accept = async (answer: ExchangeAnswer) => {
+        if (own !== undefined) throwIfRefused(answer);
         const page = await splitBodyInTurns(acceptPage(answer, contextOf(token, conversation.accountId)), signal);
         if ([...page.conversations].some((id) => id !== conversation.conversationId)) throw new MisplacedAnswer();
         return { page, mark: cacheMark(answer.header) };

@@ -26,6 +26,8 @@ import type { ConversationId, ReadPriority, Upstream } from './upstream.ts';
 export interface ProtectionOptions {
   /** Of all reads, retries included. */
   readonly rate: Rate;
+  /** Of that rate, where others spend of it too. */
+  readonly budget?: Budget | undefined;
   /** Reads under way at once. */
   readonly connections: number;
   /** For one read as a whole: waiting for its turn, every attempt, and the time between them. */
@@ -92,7 +94,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   const pause = new Pause({ defaultMs: PAUSE_DEFAULT_MS, maxMs: PAUSE_MAX_MS, now });
   const sleeper = new Sleeper();
   const { waitingMax = WAITING_MAX } = options;
-  const budget = new Budget(options.rate);
+  const { budget = new Budget(options.rate) } = options;
   const line = new Line({ budget, connections: options.connections, waitingMax, now });
   const breaker = new Breaker({
     halfOpenAfterMs: HALF_OPEN_AFTER_MS,
@@ -128,7 +130,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   }
 
   return {
-    async read(conversation, query, caller, { priority, readers = new Readers(''), onTurn } = { priority: 'caller' }) {
+    async read(conversation, query, caller, { priority, readers = new Readers(''), own, onTurn } = { priority: 'caller' }) {
       caller?.throwIfAborted();
       const key = keyOf(conversation);
       const deadline = startDeadline(timeoutMs, caller);
@@ -143,7 +145,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
         const send = () => {
           options.onTurn?.(now() - cameAt, priority);
           if (failure !== undefined) onEvent({ kind: 'retried', failure: failure.code, priority });
-          const answer = upstream.read(conversation, query, signal, { priority, again: failure });
+          const answer = upstream.read(conversation, query, signal, { priority, own, again: failure });
           onTurn?.(answer);
           return answer;
         };

@@ -1,5 +1,6 @@
 // What the cache asks of Chatwoot, and nothing about how it is reached.
 
+import type { OwnToken } from './own-token.ts';
 import type { Query } from '../timeline/query.ts';
 import type { Envelope, Reading, Row } from '../timeline/reading.ts';
 import type { Readers } from './readers.ts';
@@ -31,6 +32,8 @@ export interface ReadOptions {
   readonly priority: ReadPriority;
   /** Who wants it, for turns to be fair by reader; all reads without are one reader's. */
   readonly readers?: Readers;
+  /** A caller's, to be sent in place of this server's. */
+  readonly own?: OwnToken | undefined;
   /** The failure that it is sent again for. */
   readonly again?: Error | undefined;
   /** Called when it has its turn, with the exchange that begins: it takes no longer than Chatwoot does. Again for each attempt. */
@@ -40,7 +43,7 @@ export interface ReadOptions {
 export interface Upstream {
   /**
    * Sends one read and cuts its answer.
-   * @throws BackscrollError with one of the `upstream_*` codes or `not_found`; never anything that names the token.
+   * @throws BackscrollError with one of the `upstream_*` codes or `not_found`, OwnTokenRefused; never anything that names the token.
    */
   read(
     conversation: ConversationId,

@@ -90,6 +90,11 @@ class House {
       case 'envelope':
         this.#setMeta(1, 'written');
         return { kind, conversation: ONE };
+      case 'written':
+        this.table.edit(this.table.rows(1, 1)[0]!.id, { content: 'written' });
+        this.table.edit(this.table.rows(1, 1)[2]!.id, { content: 'written' });
+        this.#setMeta(1, 'written');
+        return { kind, conversation: ONE };
       case 'contact':
         for (const conversationId of [1, 2]) {
           this.#setMeta(conversationId, 'written');
@@ -128,7 +133,7 @@ class House {
 /** Lets all go on that waits for nothing else. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const KINDS = ['tail', 'row', 'envelope', 'contact', 'envelopes', 'gone', 'contact-gone'] as const;
+const KINDS = ['tail', 'row', 'envelope', 'written', 'contact', 'envelopes', 'gone', 'contact-gone'] as const;
 
 /** Each order of these in which a read lands after it was sent. */
 function orders(): string[][] {

@@ -32,6 +32,7 @@ function words(translation: Translation): string {
         case 'row':
           return `row ${change.conversation.conversationId} ${change.id}`;
         case 'envelope':
+        case 'written':
         case 'gone':
           return `${change.kind} ${change.conversation.conversationId}`;
         case 'contact':

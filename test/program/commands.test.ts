@@ -160,7 +160,7 @@ test.each([['key'], ['key', 'delete'], ['token'], ['token', 'verify']])('%s %s i
 });
 
 describe('check', () => {
-  /** What a Chatwoot behind nginx says of itself; the fake serves only messages and the profile. */
+  /** What a Chatwoot behind nginx says of itself; the fake sends no Date. */
   const API = (request: LoggedRequest): Fault | undefined =>
     request.path === '/api'
       ? { kind: 'status', status: 200, headers: { date: new Date().toUTCString() }, body: '{"version":"4.10.0","timestamp":"x"}' }
@@ -180,6 +180,11 @@ describe('check', () => {
     expect(ended.stdout + ended.stderr).not.toMatch(new RegExp(`planted|${KEY}|^ +at `, 'm'));
     return { ...ended, lines: ended.stdout.trimEnd().split('\n') };
   };
+
+  test('that callers with a token of their own reach all of Chatwoot is told', async () => {
+    const { lines } = await checkWith(await startChatwoot(), { PASS_THROUGH: 'own-token' });
+    expect(lines[1]).toMatch(/^ok {7}PASS_THROUGH: callers with a Chatwoot token of their own reach the rest/);
+  });
 
   test('all well: a line for each thing, and 0', async () => {
     const chatwoot = await startChatwoot();
@@ -307,7 +312,8 @@ describe('check', () => {
   });
 
   test('what cannot be known is noted: no Date, no version', async () => {
-    const { code, lines } = await checkWith(await startChatwoot(() => undefined));
+    const hidden: Fault = { kind: 'status', status: 404, headers: {}, body: '<html>' };
+    const { code, lines } = await checkWith(await startChatwoot(({ path }) => (path === '/api' ? hidden : undefined)));
     expect(code).toBe(0);
     expect(lines.slice(2, 4)).toEqual([expect.stringMatching(/^note .*version/), expect.stringMatching(/^note .*Date/)]);
   });

@@ -10,7 +10,7 @@ import { expect, onTestFinished } from 'vitest';
 import { buildApp, type App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { listen } from '../../src/http/listen.ts';
-import { CANARY, searchForCanary } from './canary.ts';
+import { CANARY, findCanary, searchForCanary } from './canary.ts';
 import type { FakeChatwoot } from './fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw, type RawRequest, type RawResponse } from './fake-chatwoot/raw-request.ts';
 import type { LoggedRequest } from './fake-chatwoot/request-log.ts';
@@ -73,6 +73,8 @@ export interface BackscrollOptions {
   readonly clients?: readonly TestClient[];
   /** The engine's clock, ms. */
   readonly now?: () => number;
+  /** Tokens that callers bring themselves, and that messages are read with. */
+  readonly ownTokens?: readonly string[];
   /** Where it listens. Default 127.0.0.1 */
   readonly host?: string;
 }
@@ -101,6 +103,7 @@ export async function startBackscroll({
   env = {},
   clients,
   now,
+  ownTokens = [],
   host = '127.0.0.1',
 }: BackscrollOptions): Promise<Backscroll> {
   plantToken(chatwoot);
@@ -149,7 +152,9 @@ export async function startBackscroll({
       await app.close();
       if (folder !== undefined) await rm(folder, { recursive: true });
       for (const line of logs) searchForCanary('a log line', line);
-      for (const request of askedByBackscroll(chatwoot)) expectCleanRequest(request);
+      for (const request of askedByBackscroll(chatwoot)) expectCleanRequest(request, ownTokens);
+      const keys = clients?.map(({ key }) => key) ?? [KEY];
+      for (const request of chatwoot.log.requests) expectOwnRequest(request, keys);
     },
   };
 }
@@ -229,15 +234,26 @@ const SENT_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /** Nothing of a caller reaches Chatwoot but ids and cursors, and the token is in its header only. */
-function expectCleanRequest({ method, path, search, headers, body }: LoggedRequest): void {
+function expectCleanRequest({ method, path, search, headers, body }: LoggedRequest, ownTokens: readonly string[]): void {
   expect(method).toBe('GET');
   expect(path).toMatch(/^\/api\/v1\/(?:accounts\/\d+\/conversations\/\d+\/messages|profile)$/);
   expect(search).toMatch(/^(?:|\?(?:(?:after|before|before_timestamp)=\d+|filter_internal_messages=true|&)+)$/);
   expect(Object.keys(headers).filter((name) => !SENT_HEADERS.has(name))).toEqual([]);
-  expect(headers['api-access-token']).toBe(CANARY);
+  expect([CANARY, ...ownTokens]).toContain(headers['api-access-token']);
   expect(headers['cache-control']).toBe('no-cache');
   expect(headers['x-request-id']).toMatch(/^backscroll-[\da-f-]{36}$/); // None of a caller's.
   expect(body).toBe('');
+}
+
+/** No key of this server's reaches Chatwoot, wherever it may stand, and its token comes with its own reads alone. */
+function expectOwnRequest(request: LoggedRequest, keys: readonly string[]): void {
+  const text = JSON.stringify([request.path, request.search, request.rawHeaders, request.body]);
+  expect([...keys, 'bsk_'].filter((key) => text.includes(key) || decodeURIComponentLoosely(text).includes(key))).toEqual([]);
+  if (request.headers['user-agent']?.startsWith('backscroll/') !== true) expect(findCanary(text)).toBeUndefined();
+}
+
+function decodeURIComponentLoosely(text: string): string {
+  return text.replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 /** The text of a clients file. */

@@ -1,6 +1,6 @@
 // From a request to Chatwoot's answer: throttle, routing, parameters, credentials, policy, finder, in that order.
 
-import type { Answer, HeaderList } from './answer.ts';
+import type { Answer } from './answer.ts';
 import {
   badRequestAnswer,
   jsonAnswer,
@@ -14,43 +14,19 @@ import {
   unprocessableAnswer,
 } from './answer.ts';
 import { cgiHeaders } from './cgi-headers.ts';
-import type { Credentials } from './credentials.ts';
-import { authenticate, authorize, leakedSession, readCredentials } from './credentials.ts';
-import type { Directory, FakeUser } from './directory.ts';
-import type { MessageTable } from './message-table.ts';
-import type { Params } from './rails-params.ts';
+import { authenticate, authorize, readCredentials } from './credentials.ts';
 import { finderParams, requestParams } from './rails-params.ts';
+import { localeOf, sessionTraces, type Context, type Installation } from './context.ts';
 import type { LoggedRequest } from './request-log.ts';
+import { restAnswer } from './rest.ts';
 import type { Route } from './route.ts';
 import { route } from './route.ts';
 import { BadRequest } from './ruby-string.ts';
-import type { Throttle } from './throttle.ts';
 import { remoteIp } from './throttle.ts';
-import { type FakeWebhooks, WEBHOOK_EVENTS } from './webhooks.ts';
-
-/** All that an answer depends on besides the request. */
-export interface Installation {
-  readonly table: MessageTable;
-  readonly directory: Directory;
-  /** Conversations ("account/display id") that answer 500, as during a contact's deletion (contract 2.2). */
-  readonly failing: ReadonlySet<string>;
-  /** Conversations whose reads are too much for the database: 422 for `latest` and `before`, 500 for the others (4.16 on). */
-  readonly tooSlow: ReadonlySet<string>;
-  /** The language of the accounts, in which 4.16 and later refuse. */
-  readonly accountLocale: string;
-  readonly throttle: Throttle | undefined;
-  readonly webhooks: FakeWebhooks;
-}
+import { WEBHOOK_EVENTS } from './webhooks.ts';
 
 /** Puma's longest query, in bytes (contract 1.2). */
 const QUERY_BYTES_MAX = 10_240;
-
-interface Context {
-  readonly request: LoggedRequest;
-  readonly headers: ReadonlyMap<string, string>;
-  readonly params: Params;
-  readonly installation: Installation;
-}
 
 /** The answer to a request. The table is read during this call, once and at once. */
 export function answerTo(installation: Installation, request: LoggedRequest): Answer {
@@ -69,17 +45,23 @@ export function answerTo(installation: Installation, request: LoggedRequest): An
   if (installation.throttle?.exceeds(ip, request.at) === true) return throttledAnswer();
   try {
     const target = route(request.path);
-    const isNew = target.action === 'webhooks' && target.webhookId === undefined;
-    const methods = target.action === 'webhooks' ? [isNew ? 'POST' : 'PATCH'] : ['GET', 'HEAD'];
-    if (target.action === 'none' || !methods.includes(request.method)) return notFoundPageAnswer();
+    const isRead = request.method === 'GET' || request.method === 'HEAD';
+    if (target.action === 'none' || !mayBe(target, request.method, isRead)) return notFoundPageAnswer();
     const params = requestParams(query, { contentType: headers.get('CONTENT_TYPE') ?? '', text: request.body });
     const context = { request, headers, params, installation };
     if (target.action === 'webhooks') return saveWebhook(context, target);
-    return target.action === 'profile' ? profile(context) : messages(context, target);
+    if (target.action === 'profile') return profile(context);
+    return target.action === 'messages' && isRead ? messages(context, target) : restAnswer(context, target);
   } catch (error) {
     if (error instanceof BadRequest) return badRequestAnswer();
     throw error;
   }
+}
+
+/** Of what is no more than a reading of its own, or a writing. */
+function mayBe(target: Route, method: string, isRead: boolean): boolean {
+  if (target.action === 'webhooks') return method === (target.webhookId === undefined ? 'POST' : 'PATCH');
+  return target.action !== 'profile' || isRead;
 }
 
 function messages(context: Context, target: Extract<Route, { action: 'messages' }>): Answer {
@@ -144,39 +126,6 @@ function saveWebhook(
   const { id, secret } = saved;
   const webhook = { id, name: null, url, account_id: accountId, subscriptions, ...(secret === undefined ? {} : { secret }) };
   return jsonAnswer(JSON.stringify({ payload: { webhook } }));
-}
-
-/** The secrets that session authentication leaves on an answer (contract 4). */
-function sessionTraces(
-  directory: Directory,
-  credentials: Credentials,
-  user: FakeUser,
-): { sessionHeaders: HeaderList; setCookie: string | undefined } {
-  const leaked = leakedSession(directory, credentials, user);
-  const setCookie = credentials.session === undefined ? undefined : '_chatwoot_session=fake; path=/; httponly; samesite=lax';
-  if (leaked === undefined) return { sessionHeaders: [], setCookie };
-  const { session, accessToken } = leaked;
-  const [client, expiry, uid] = [session.client, String(session.expiry), session.uid];
-  const bearer =
-    accessToken === session.accessToken
-      ? session.bearer
-      : Buffer.from(JSON.stringify({ 'access-token': accessToken, 'token-type': 'Bearer', client, expiry, uid })).toString(
-          'base64',
-        );
-  const sessionHeaders: HeaderList = [
-    ['access-token', accessToken ?? ''],
-    ['token-type', 'Bearer'],
-    ['client', client],
-    ['expiry', expiry],
-    ['uid', uid],
-    ['authorization', `Bearer ${bearer}`],
-  ];
-  return { sessionHeaders, setCookie };
-}
-
-function localeOf(params: Params): string {
-  const locale = params.get('locale');
-  return typeof locale === 'string' ? locale : 'en';
 }
 
 /** rack-timeout reads `t=seconds.millis` and bare milliseconds; anything else, and no header, has no age (contract 2.2). */

@@ -1,4 +1,4 @@
-// A Chatwoot 4.10 on a real socket, as far as its messages endpoint and what it announces go.
+// A Chatwoot 4.10 on a real socket, as far as messages, the jobs of those who read and write them, and what it announces go.
 
 import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
@@ -13,7 +13,7 @@ import type { Compression } from './compression.ts';
 import { compressed } from './compression.ts';
 import { FakeCable } from './cable.ts';
 import { Directory } from './directory.ts';
-import type { Installation } from './endpoint.ts';
+import type { Installation } from './context.ts';
 import { answerTo } from './endpoint.ts';
 import type { Fault, WireAnswer } from './fault.ts';
 import { misbehave } from './fault.ts';
@@ -82,6 +82,7 @@ export class FakeChatwoot {
       accountLocale: 'en',
       throttle: undefined,
       webhooks: this.webhooks,
+      statuses: new Map(),
     };
     this.limitRequests(options.requestsPerMinute);
     this.#server = createServer(

@@ -7,9 +7,23 @@ export type Route =
   | { readonly action: 'messages'; readonly accountId: number; readonly conversationId: number; readonly format: string }
   | { readonly action: 'profile' }
   | { readonly action: 'webhooks'; readonly accountId: number; readonly webhookId: number | undefined }
+  | RestRoute
   /** The static HTML page (contract 1.1). */
   | { readonly action: 'none' };
 
+/** What clients do beside reading messages, as far as the fake has it. */
+export type RestRoute =
+  | { readonly action: 'version' }
+  | { readonly action: 'conversations'; readonly accountId: number }
+  | {
+      readonly action: 'conversation' | 'toggle_status' | 'labels' | 'toggle_typing_status';
+      readonly accountId: number;
+      readonly conversationId: number;
+    }
+  | { readonly action: 'message'; readonly accountId: number; readonly conversationId: number; readonly messageId: number };
+
+const CONVERSATIONS =
+  /^\/api\/v1\/accounts\/([^/.?]+)\/conversations(?:\/([^/.?]+)(?:\/(toggle_status|labels|toggle_typing_status|messages\/([^/.?]+)))?)?(?:\.json)?$/;
 const MESSAGES = /^\/api\/v1\/accounts\/([^/.?]+)\/conversations\/([^/.?]+)\/messages(?:\.([^/.?]+))?$/;
 const WEBHOOKS = /^\/api\/v1\/accounts\/([^/.?]+)\/webhooks(?:\/(\d+))?$/;
 const PROFILE = /^\/api\/v1\/profile(?:\.json)?$/;
@@ -24,9 +38,21 @@ export function route(path: string): Route {
     return { action: 'webhooks', accountId: castId(account), webhookId: id === undefined ? undefined : Number(id) };
   }
   const match = MESSAGES.exec(normal);
-  if (match === null) return { action: 'none' };
+  if (match === null) return restRoute(normal);
   const [, account = '', conversation = '', format = 'json'] = match;
   return { action: 'messages', accountId: castId(account), conversationId: castId(conversation), format };
+}
+
+function restRoute(path: string): Route {
+  if (path === '/api') return { action: 'version' };
+  const [whole, account = '', conversation, part, message] = CONVERSATIONS.exec(path) ?? [];
+  if (whole === undefined) return { action: 'none' };
+  const accountId = castId(account);
+  if (conversation === undefined) return { action: 'conversations', accountId };
+  const ids = { accountId, conversationId: castId(conversation) };
+  if (message !== undefined) return { action: 'message', ...ids, messageId: castId(message) };
+  if (part === 'toggle_status' || part === 'labels' || part === 'toggle_typing_status') return { action: part, ...ids };
+  return { action: 'conversation', ...ids };
 }
 
 function castId(segment: string): number {
