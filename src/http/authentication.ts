@@ -85,7 +85,7 @@ export function readerOf(request: FastifyRequest): Reader {
 export function limitKey(addressOf: AuthenticationOptions['addressOf']): (request: FastifyRequest) => string {
   return (request) => {
     const reader = readerOf(request);
-    if (reader.ownToken !== undefined) return `own token ${reader.ownToken.name}`;
+    if (reader.ownToken !== undefined) return `${reader.clientName} ${reader.ownToken.name}`;
     return reader.isNameless === true ? `${reader.clientName} at ${addressOf(request)}` : clientKey(reader);
   };
 }
