@@ -43,6 +43,7 @@ import { answeredNote } from './http/request-log.ts';
 import { createServer } from './http/server.ts';
 import { cacheObserver, protectionObserver, upstreamObserver } from './http/told.ts';
 import { Targets } from './http/target.ts';
+import { traceparentOf } from './http/traceparent.ts';
 import { UnauthenticatedLimit } from './http/unauthenticated-limit.ts';
 import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounters } from './http/window-counters.ts';
@@ -281,7 +282,8 @@ export async function buildApp({
   await http.register(async (served) => {
     served.addHook('onResponse', (request, reply, done) => {
       const { id, outcome, reader, conversation } = request;
-      noteAnswered({ id, reader, conversation, outcome, status: reply.statusCode, durationMs: reply.elapsedTime });
+      const traceparent = traceparentOf(request.headers);
+      noteAnswered({ id, traceparent, reader, conversation, outcome, status: reply.statusCode, durationMs: reply.elapsedTime });
       done();
     });
     status?.hearErrors(served);

@@ -64,6 +64,8 @@ export interface ReadOptions {
   readonly priority: ReadPriority;
   /** Who wants it, for turns at Chatwoot to be fair by reader. */
   readonly reader?: string | undefined;
+  /** The trace that it is part of; of several who want it, that of the first. */
+  readonly traceparent?: string | undefined;
   /** With a caller's own token. */
   readonly own?: OwnToken | undefined;
   /** Called when it has its turn at Chatwoot, with the exchange that begins, and again for each attempt. */
@@ -267,7 +269,17 @@ export class Library {
     query: Query | TimestampQuery,
     options: ReadOptions,
   ): { result: Promise<Landed>; shared: boolean } {
-    const { reason, priority, reader, own, onTurn, tail, asOf = this.#oldestOfUse(conversation, query, tail), signal } = options;
+    const {
+      reason,
+      priority,
+      reader,
+      traceparent,
+      own,
+      onTurn,
+      tail,
+      asOf = this.#oldestOfUse(conversation, query, tail),
+      signal,
+    } = options;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason, conversation, reader);
       const end = this.#underWay.begin(conversationKey(conversation));
@@ -275,6 +287,7 @@ export class Library {
         const answer = await this.#options.upstream.read(conversation, query, abort, {
           priority,
           readers: flight.readers,
+          traceparent,
           own,
           onTurn: (exchange) => {
             flight.sentAt = this.now;

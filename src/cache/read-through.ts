@@ -44,6 +44,8 @@ export interface Demand {
   readonly own?: OwnToken;
   /** Who asks, for Chatwoot to be shared fairly. Asked for only when something must be read. */
   readonly reader?: () => string;
+  /** The trace that the caller's request is part of: what is read for it is told so. */
+  readonly traceparent?: string | undefined;
   /** Aborts when the caller has gone away. Asked for only when something must be read. */
   readonly signal?: () => AbortSignal;
 }
@@ -269,7 +271,7 @@ export class ReadThrough {
     when: When & { readonly signal: AbortSignal },
   ): Promise<Answer> {
     const asAsked = gap === null || this.#library.isNewestDue(conversation, query, when.asOf);
-    const by = { ...when, priority: 'caller', reader: demand.reader?.() } as const;
+    const by = { ...when, priority: 'caller', reader: demand.reader?.(), traceparent: demand.traceparent } as const;
     const filled = asAsked ? null : await this.#asPlanned(conversation, query, gap, by);
     if (filled !== null) return this.#show(conversation, query, filled, 'miss');
     const { result, shared } = this.#library.read(conversation, query, { ...by, reason: 'forward' });
@@ -349,6 +351,7 @@ export class ReadThrough {
       reason: 'forward',
       priority: 'caller',
       reader: demand.reader?.(),
+      traceparent: demand.traceparent,
       asOf,
       signal: demand.signal?.(),
     } as const;

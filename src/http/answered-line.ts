@@ -9,13 +9,14 @@ const INFO = 30;
 /** What puts the lines together. `now` is when it was answered, whole ms since 1970. */
 export function answeredLines(): (answered: Answered, now: number) => string {
   const isoTime = isoTimes();
-  return ({ id, reader, conversation, status, outcome, durationMs }, now) => {
+  return ({ id, traceparent, reader, conversation, status, outcome, durationMs }, now) => {
     const client = reader === null ? '' : `,"client":${quoted(reader.clientName)}`;
     const ids =
       conversation === null ? '' : `,"accountId":${conversation.accountId},"conversationId":${conversation.conversationId}`;
+    const trace = traceparent === undefined ? '' : `,"traceparent":${quoted(traceparent)}`;
     const word = outcome === null ? 'null' : `"${outcome}"`;
     const ms = Math.round(durationMs * 10) / 10;
-    return `{"level":${INFO},"time":"${isoTime(now)}","reqId":${quoted(id)}${client}${ids},"status":${status},"outcome":${word},"ms":${ms},"msg":"answered"}\n`;
+    return `{"level":${INFO},"time":"${isoTime(now)}","reqId":${quoted(id)}${trace}${client}${ids},"status":${status},"outcome":${word},"ms":${ms},"msg":"answered"}\n`;
   };
 }
 

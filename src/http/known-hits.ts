@@ -21,6 +21,7 @@ import type { Renderer } from './render.ts';
 import type { Answered } from './request-log.ts';
 import { requestId } from './server.ts';
 import type { Targets } from './target.ts';
+import { traceparentOf } from './traceparent.ts';
 import type { UnreadAnswers } from './unread.ts';
 import type { WindowCounters } from './window-counters.ts';
 
@@ -93,7 +94,8 @@ function answerKnownHit(
   if (body !== null) list.push('content-length', String(body.length));
   const note = (): void => {
     const durationMs = performance.now() - startedAt;
-    options.noteAnswered({ id, reader, conversation, status, outcome: answer.outcome, durationMs });
+    const traceparent = traceparentOf(request.headers);
+    options.noteAnswered({ id, traceparent, reader, conversation, status, outcome: answer.outcome, durationMs });
   };
   unread.expect(response, client);
   response.writeHead(status, list);

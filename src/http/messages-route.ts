@@ -15,6 +15,7 @@ import { isOfChatwoot, matchMessagesPath } from './messages-path.ts';
 import { pageAnswer, type PageAnswers } from './page-answer.ts';
 import type { Rendered, Renderer, Subject } from './render.ts';
 import { splitTarget, type Targets } from './target.ts';
+import { traceparentOf } from './traceparent.ts';
 import type { UnreadAnswers } from './unread.ts';
 
 export interface MessagesRouteOptions {
@@ -58,7 +59,8 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
       reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
       return gone.signal;
     };
-    return { asOfNow, bypass: asOfNow && mayBypass, tailMaxAgeMs, reader: () => limitKey(request), signal };
+    const traceparent = traceparentOf(request.headers);
+    return { asOfNow, bypass: asOfNow && mayBypass, tailMaxAgeMs, reader: () => limitKey(request), traceparent, signal };
   };
   const send = (request: FastifyRequest, reply: FastifyReply, answer: Answer, rendered: Rendered): void => {
     request.outcome = answer.outcome;

@@ -2,15 +2,23 @@
 // id on other lines is made when there is one.
 
 import type { FastifyBaseLogger } from 'fastify';
+import type { IncomingMessage } from 'node:http';
 import type { Outcome } from '../cache/outcome.ts';
 import type { Reader } from '../clients/client.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { answeredLines } from './answered-line.ts';
+import { traceparentOf } from './traceparent.ts';
 import type { Metrics } from './metrics.ts';
 
 /** Makes the log of a request, as Fastify asks for it. */
-export function requestLog(logger: FastifyBaseLogger, bindings: Record<string, unknown>): FastifyBaseLogger {
-  return new RequestLog(logger, bindings);
+export function requestLog(
+  logger: FastifyBaseLogger,
+  bindings: Record<string, unknown>,
+  _options: object,
+  { headers }: IncomingMessage,
+): FastifyBaseLogger {
+  const traceparent = traceparentOf(headers);
+  return new RequestLog(logger, traceparent === undefined ? bindings : { ...bindings, traceparent });
 }
 
 class RequestLog implements FastifyBaseLogger {
@@ -66,6 +74,8 @@ class RequestLog implements FastifyBaseLogger {
 /** A request that was answered. */
 export interface Answered {
   readonly id: string;
+  /** The trace that it is part of. */
+  readonly traceparent?: string | undefined;
   /** Null where nobody was recognized. */
   readonly reader: Reader | null;
   readonly conversation: ConversationId | null;

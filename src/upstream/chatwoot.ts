@@ -85,6 +85,8 @@ interface Question {
   readonly target: string;
   readonly token: string;
   readonly conversation?: ConversationId | null;
+  /** The trace that it is part of. */
+  readonly traceparent?: string | undefined;
   /** The failure that it is asked again for. */
   readonly again?: Error | undefined;
   readonly signal: AbortSignal | undefined;
@@ -108,7 +110,7 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
 
   /** Sends one GET, takes what `accept` makes of its answer, and reports how it went. */
   async function get<T>(
-    { purpose, target, token, conversation = null, again, signal }: Question,
+    { purpose, target, token, conversation = null, traceparent, again, signal }: Question,
     accept: (answer: ExchangeAnswer) => T | Promise<T>,
   ): Promise<T> {
     if (!SENDABLE.test(token)) {
@@ -122,6 +124,7 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
       'Cache-Control': 'no-cache',
       'User-Agent': `backscroll/${options.version}`,
       'X-Request-Id': id,
+      ...(traceparent === undefined ? {} : { traceparent }),
     };
     const startedAt = performance.now();
     let answer: ExchangeAnswer | undefined;
@@ -204,7 +207,7 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
   }
 
   return {
-    async read(conversation, query, signal, { again, own } = { priority: 'caller' }): Promise<UpstreamAnswer> {
+    async read(conversation, query, signal, { traceparent, again, own } = { priority: 'caller' }): Promise<UpstreamAnswer> {
       const token = own?.token ?? options.tokenFor(conversation.accountId);
       if (token === undefined) throw notFound();
       const target = messagesTarget(prefix, conversation, query);
@@ -215,7 +218,7 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
         if ([...page.conversations].some((id) => id !== conversation.conversationId)) throw new MisplacedAnswer();
         return { page, mark: cacheMark(answer.header) };
       };
-      const asking = get({ purpose: 'read', target, token, conversation, again, signal }, accept);
+      const asking = get({ purpose: 'read', target, token, conversation, traceparent, again, signal }, accept);
       const { page, mark } = await asking.catch(async (error: unknown) => {
         throw error instanceof UntoldRefusal ? await tell(error, token, signal) : error;
       });

@@ -130,7 +130,12 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   }
 
   return {
-    async read(conversation, query, caller, { priority, readers = new Readers(''), own, onTurn } = { priority: 'caller' }) {
+    async read(
+      conversation,
+      query,
+      caller,
+      { priority, readers = new Readers(''), traceparent, own, onTurn } = { priority: 'caller' },
+    ) {
       caller?.throwIfAborted();
       const key = keyOf(conversation);
       const deadline = startDeadline(timeoutMs, caller);
@@ -145,7 +150,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
         const send = () => {
           options.onTurn?.(now() - cameAt, priority);
           if (failure !== undefined) onEvent({ kind: 'retried', failure: failure.code, priority });
-          const answer = upstream.read(conversation, query, signal, { priority, own, again: failure });
+          const answer = upstream.read(conversation, query, signal, { priority, traceparent, own, again: failure });
           onTurn?.(answer);
           return answer;
         };

@@ -32,6 +32,8 @@ export interface ReadOptions {
   readonly priority: ReadPriority;
   /** Who wants it, for turns to be fair by reader; all reads without are one reader's. */
   readonly readers?: Readers;
+  /** The trace that it is part of (W3C Trace Context). */
+  readonly traceparent?: string | undefined;
   /** A caller's, to be sent in place of this server's. */
   readonly own?: OwnToken | undefined;
   /** The failure that it is sent again for. */

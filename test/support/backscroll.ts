@@ -221,7 +221,7 @@ export function received(where: string, { status, headers, body }: RawResponse):
   };
 }
 
-/** Names that Backscroll may send to Chatwoot; nothing of a caller's is among them. */
+/** Names that Backscroll may send to Chatwoot; of a caller's only `traceparent` is among them. */
 const SENT_HEADERS: ReadonlySet<string> = new Set([
   'host',
   'connection',
@@ -231,9 +231,10 @@ const SENT_HEADERS: ReadonlySet<string> = new Set([
   'cache-control',
   'user-agent',
   'x-request-id',
+  'traceparent',
 ]);
 
-/** Nothing of a caller reaches Chatwoot but ids and cursors, and the token is in its header only. */
+/** Nothing of a caller reaches Chatwoot but ids and cursors and, in its strict form, the trace that it names; and the token is in its header only. */
 function expectCleanRequest({ method, path, search, headers, body }: LoggedRequest, ownTokens: readonly string[]): void {
   expect(method).toBe('GET');
   expect(path).toMatch(/^\/api\/v1\/(?:accounts\/\d+\/conversations\/\d+\/messages|profile)$/);
@@ -241,6 +242,7 @@ function expectCleanRequest({ method, path, search, headers, body }: LoggedReque
   expect(Object.keys(headers).filter((name) => !SENT_HEADERS.has(name))).toEqual([]);
   expect([CANARY, ...ownTokens]).toContain(headers['api-access-token']);
   expect(headers['cache-control']).toBe('no-cache');
+  expect(headers['traceparent'] ?? '').toMatch(/^(?:|[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}(?:-[\x21-\x7e]{1,200})?)$/);
   expect(headers['x-request-id']).toMatch(/^backscroll-[\da-f-]{36}$/); // None of a caller's.
   expect(body).toBe('');
 }
