@@ -42,7 +42,7 @@ describe('.ci/run', () => {
       'npm',
       'echo "npm $*" >> "$CALLS"; [ "$1" = ci ] || { [ "$2" = test:differential ] || printf "%b" "$SUMMARY"; exit "$CODE"; }',
     );
-    await Promise.all(['redis-server', 'chromium'].map((name) => script(name, 'exit 0')));
+    await Promise.all(['redis-server', 'chromium', 'prometheus'].map((name) => script(name, 'exit 0')));
   });
   afterAll(() => rm(tools, { recursive: true }));
 
