@@ -21,6 +21,7 @@ import { LiveRegistry } from './clients/live-registry.ts';
 import { SigningKeys } from './clients/signing-keys.ts';
 import type { Change } from './cache/changes.ts';
 import type { Config } from './config/load-config.ts';
+import { RENDERED_SHARE } from './config/memory-limits.ts';
 import { BackscrollError } from './errors.ts';
 import { authentication, limitKey } from './http/authentication.ts';
 import { callerAddress } from './http/caller-address.ts';
@@ -96,9 +97,6 @@ const ANSWER_TIMES = 1.5;
 
 /** Later than this nothing is answered in time any more: new requests are refused until it has caught up. */
 const EVENT_LOOP_DELAY_MAX_MS = 1000;
-
-/** Of CACHE_MEMORY, what rendered pages may hold; the rest is for rows. */
-const RENDERED_SHARE = 1 / 8;
 
 const { timeOrigin } = performance;
 

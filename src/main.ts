@@ -1,10 +1,12 @@
 // The life of the process: settings, listening, signals, end.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
 import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { buildApp, type App } from './app.ts';
 import { loadConfig, type Config } from './config/load-config.ts';
+import { HEAP_GROWING_PERCENT } from './config/memory-limits.ts';
 import { listen } from './http/listen.ts';
 import { logToStandardOutput, type LogDestination } from './log-destination.ts';
 
@@ -45,6 +47,12 @@ export async function start(config: Config, logger: Logger): Promise<{ app: App;
 export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(env);
   const logger = createLogger(config);
+  // Not on the command line: however the program is started, what it takes must be what the documents say.
+  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
+  if (config.isCacheCut) {
+    const cacheMegabytes = config.cacheMemoryBytes / 1024 ** 2;
+    logger.warn({ cacheMegabytes }, 'CACHE_MEMORY is less than its default: no more fits into V8 or the container');
+  }
   // Before anything can send it: a process without this handler dies of it.
   let running: App | undefined;
   process.on('SIGHUP', () => void running?.reloadClients());

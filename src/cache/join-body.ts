@@ -12,7 +12,8 @@ export function joinBody(envelope: Envelope, rows: readonly Pick<Row, 'raw'>[]):
 export function* joinBodySteps(envelope: Envelope, rows: readonly Pick<Row, 'raw'>[]): Steps<Buffer> {
   const commas = Math.max(0, rows.length - 1);
   const size = rows.reduce((sum, row) => sum + row.raw.length, envelope.head.length + envelope.tail.length + commas);
-  const body = Buffer.allocUnsafe(size);
+  // It is kept: one out of Node's pool would keep its neighbours too.
+  const body = Buffer.allocUnsafeSlow(size);
   let at = body.write(envelope.head, 0, 'latin1');
   let stepEnd = STEP_BYTES;
   for (const [n, row] of rows.entries()) {

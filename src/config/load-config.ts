@@ -2,6 +2,7 @@
 // shows a value: tokens land in wrong variables.
 
 import { errorCode, loadRegistry, type ClientRegistry, type ReadFile } from '../clients/registry.ts';
+import { cacheProblem, largestCacheBytes, memoryLimits, type MemoryLimits } from './memory-limits.ts';
 import type { Proxies } from '../upstream/proxies.ts';
 import { settingText, Unacceptable } from './setting-text.ts';
 import { exampleOf, SETTINGS, type Setting, type Settings } from './settings.ts';
@@ -27,14 +28,22 @@ export interface Config extends Settings {
   /** All clients as they were at start. A reload asks `loadRegistry` for another and leaves this one alone. */
   readonly clients: ClientRegistry;
   readonly proxies: Proxies;
+  /** Whether CACHE_MEMORY was left out and is less than its default, which does not fit here. */
+  readonly isCacheCut: boolean;
 }
 
 /**
  * Reads the settings and the files that they name.
  * @throws ConfigError with every problem there is.
  */
-export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readTextFileSync): Config {
+export function loadConfig(
+  env: NodeJS.ProcessEnv,
+  readFile: ReadFile = readTextFileSync,
+  limits: MemoryLimits = memoryLimits(),
+): Config {
   const { settings, problems, given } = readSettings(env, FIELDS, readFile);
+  const { isCacheCut, cacheProblems } = fitCache(settings, given, limits);
+  problems.push(...cacheProblems);
   problems.push(...missing(given, settings));
 
   const sources = { clientKeys: settings.clientKeys ?? [], clientsFile: settings.clientsFile };
@@ -42,7 +51,7 @@ export function loadConfig(env: NodeJS.ProcessEnv, readFile: ReadFile = readText
   if (read.kind === 'problems') problems.push(...read.problems.map((problem) => `CLIENTS_FILE: ${problem}`));
   if (problems.length > 0 || read.kind === 'problems' || !hasAll(settings, FIELDS)) throw new ConfigError(problems);
   const proxies = { http: settings.httpProxy, https: settings.httpsProxy, except: settings.noProxy };
-  return Object.freeze({ ...settings, clients: read.registry, proxies });
+  return Object.freeze({ ...settings, clients: read.registry, proxies, isCacheCut });
 }
 
 interface SettingsRead {
@@ -110,6 +119,22 @@ function hasAll<Field extends keyof Settings>(
   fields: readonly Field[],
 ): settings is Pick<Settings, Field> & Partial<Settings> {
   return fields.every((field) => field in settings);
+}
+
+/** Makes a CACHE_MEMORY that was not set what fits here; what was set must. */
+function fitCache(
+  settings: Partial<Settings>,
+  given: ReadonlySet<string>,
+  limits: MemoryLimits,
+): { readonly isCacheCut: boolean; readonly cacheProblems: readonly string[] } {
+  const { cacheMemoryBytes: wanted, upstreamBodyMaxBytes: bodyMaxBytes } = settings;
+  if (wanted === undefined || bodyMaxBytes === undefined) return { isCacheCut: false, cacheProblems: [] };
+  const { name, parse } = SETTINGS.cacheMemoryBytes;
+  const largest = Math.max(largestCacheBytes({ bodyMaxBytes, limits }), parse('1mb'));
+  const cacheMemoryBytes = given.has(name) ? wanted : Math.min(wanted, largest);
+  Object.assign(settings, { cacheMemoryBytes });
+  const problem = cacheProblem({ cacheBytes: cacheMemoryBytes, bodyMaxBytes, limits });
+  return { isCacheCut: cacheMemoryBytes < wanted, cacheProblems: problem === null ? [] : [`${name} ${problem}`] };
 }
 
 /** What is missing although no single setting is wrong. */

@@ -160,7 +160,8 @@ export const SETTINGS = {
   cacheMemoryBytes: {
     name: 'CACHE_MEMORY',
     default: '256mb',
-    meaning: 'Memory that cached messages may take',
+    meaning:
+      'Memory that cached messages may take; the process takes more. By default less where V8 or the container allows no more; what does not fit is refused',
     parse: size('1mb', '64gb'),
   },
   tailMaxAgeMs: {

@@ -106,7 +106,11 @@ describe('proxies', () => {
 
 describe('settings', () => {
   test('have their defaults', () => {
-    const { clients, clientKeys, ...config } = loadConfig(base, noFiles);
+    const { clients, clientKeys, ...config } = loadConfig(base, noFiles, {
+      oldBytes: 2 ** 32,
+      processBytes: null,
+      besideBytes: 0,
+    });
     expect(clients.clients.map(({ name }) => name)).toEqual(['crm']);
     expect(clientKeys).toEqual(clients.clients);
     expect(config).toEqual({
@@ -153,6 +157,7 @@ describe('settings', () => {
       history: 'proved',
       shadowRate: 0.001,
       logLevel: 'info',
+      isCacheCut: false,
     });
   });
 
@@ -231,7 +236,8 @@ describe('settings', () => {
     ['SHADOW_RATE', '0', 'shadowRate', 0],
     ['LOG_LEVEL', 'silent', 'logLevel', 'silent'],
   ])('%s=%s gives %s', (name, text, field, value) => {
-    expect(loadConfig({ ...base, [name]: text }, noFiles)).toHaveProperty(field, value);
+    const limits = { oldBytes: 2 ** 32, processBytes: null, besideBytes: 0 };
+    expect(loadConfig({ ...base, [name]: text }, noFiles, limits)).toHaveProperty(field, value);
   });
 
   const URL_SHAPE = 'is not a URL that begins with http:// or https://';

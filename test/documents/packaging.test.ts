@@ -27,7 +27,7 @@ describe('Dockerfile', () => {
   });
 
   test('runs the built command as a user without rights', () => {
-    expect(instructions).toContain(`CMD ["node", "${manifest.bin.backscroll}", "serve"]`);
+    expect(instructions).toContain(`CMD ["node", "--max-semi-space-size=16", "${manifest.bin.backscroll}", "serve"]`);
     expect(instructions.indexOf('USER node')).toBeGreaterThan(instructions.findLastIndex((line) => line.startsWith('FROM ')));
   });
 });

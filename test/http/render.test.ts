@@ -115,3 +115,8 @@ test('a large page that cannot be rendered fails for all who wait for it, and is
   expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
   await expect(renderer.renderInTurns(asked, broken)).rejects.toThrow();
 });
+
+test('a small page holds no more memory than its bytes', () => {
+  const { body } = new Renderer(10_000).render(subject(1), pageOf('x'.repeat(1000)));
+  expect(body.buffer.byteLength).toBe(body.length);
+});

@@ -35,6 +35,19 @@ test('wrong settings: it says all that is wrong at once, shows no secret, and en
   expect(problems).not.toMatch(/^ +at /m);
 });
 
+test("a cache that does not fit into V8's heap: it says what to set and ends with 1", async () => {
+  const chatwoot = await startSampleChatwoot();
+  onTestFinished(() => chatwoot.close());
+  const heap = { NODE_OPTIONS: '--max-old-space-size=128' };
+  const child = startChild(['serve'], { ...settings(chatwoot, heap), CACHE_MEMORY: '256mb' });
+  expect((await child.ended).code).toBe(1);
+  expect(child.stderr()).toMatch(
+    /^ {2}CACHE_MEMORY of 256 MB does not fit .* set NODE_OPTIONS=--max-old-space-size=365, or CACHE_MEMORY=\d+mb$/m,
+  );
+  const { child: smaller } = await startServe(heap);
+  await smaller.printed(/"cacheMegabytes":30,.*CACHE_MEMORY is less than its default/);
+});
+
 test('a command that is none: it says which there are and ends with 2', async () => {
   const child = startChild(['nonsense'], {});
   expect(await child.ended).toEqual({ code: 2, signal: null });
