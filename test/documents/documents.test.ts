@@ -16,7 +16,9 @@ import { cloneWithoutBuild, removeClone } from '../program/clone.ts';
 import { anchors, codeBlocks, codeWords, linkTargets, ROOT, section, tableRows, textOf } from './markdown.ts';
 
 const README = textOf('README.md');
-const PAGES = readdirSync(`${ROOT}/docs`).map((name) => `docs/${name}`);
+const PAGES = readdirSync(`${ROOT}/docs`)
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`);
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', ...PAGES];
 /** All that an operator or caller reads. */
 const TEXT = ['README.md', ...PAGES].map(textOf).join('\n');
