@@ -40,7 +40,7 @@ const CACHE_BYTES_MIN = MEBIBYTE;
 export function memoryLimits(): MemoryLimits {
   const { heap_size_limit: heapBytes } = getHeapStatistics();
   const oldBytes = oldBytesSet(`${process.env['NODE_OPTIONS'] ?? ''} ${process.execArgv.join(' ')}`);
-  const youngBytes = oldBytes === null ? YOUNG_BYTES : heapBytes - oldBytes;
+  const youngBytes = oldBytes === null ? Math.min(YOUNG_BYTES, heapBytes / 2) : heapBytes - oldBytes;
   // Node says 0 or 2^64 where there is none.
   const constrained = process.constrainedMemory();
   const isKnown = constrained > 0 && constrained < Number.MAX_SAFE_INTEGER;
