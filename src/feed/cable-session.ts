@@ -66,6 +66,9 @@ export class CableSession {
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
+  /** Whether any of its subscriptions was. */
+  wasConfirmed = false;
+
   /** Ends it, if it has not ended by itself. */
   end(because: EndedBecause): void {
     clearInterval(this.#ticking);
@@ -138,6 +141,7 @@ export class CableSession {
       case 'confirmed':
         if (subscription.isConfirmed) return;
         subscription.isConfirmed = true;
+        this.wasConfirmed = true;
         subscription.heardAt = now;
         return listener.confirmed(accountId, isAdministrator);
       case 'rejected':

@@ -83,6 +83,8 @@ export class Cable {
   readonly #bounds: CableBounds;
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
+  /** A subscription was confirmed once: a cable that is not there now is most likely away for a moment. */
+  #wasThere = false;
 
   constructor(options: CableOptions) {
     this.#options = options;
@@ -119,8 +121,9 @@ export class Cable {
   /** Half of it is chance, so that those who lost their connections together do not come back together. */
   #delayMs({ why, retry }: EndedBecause, attempts: number): number {
     const { reconnectMs, reconnectMaxMs, absentMs } = this.#bounds;
+    const isSoon = retry === 'soon' || (why === 'no-cable' && this.#wasThere);
     const rare = why === 'no-cable' ? absentMs : reconnectMaxMs;
-    const delayMs = retry === 'late' ? rare : Math.min(reconnectMs * 2 ** Math.min(attempts, 20), reconnectMaxMs);
+    const delayMs = !isSoon ? rare : Math.min(reconnectMs * 2 ** Math.min(attempts, 20), reconnectMaxMs);
     return delayMs * (0.5 + Math.random() / 2);
   }
 
@@ -151,6 +154,7 @@ export class Cable {
     const session = new CableSession(this.#options, this.#bounds, profile, served.slice(0, ACCOUNTS_MAX), { signal, through });
     const because = await session.ended;
     session.end(CLOSED_HERE);
+    this.#wasThere ||= session.wasConfirmed;
     return because;
   }
 }

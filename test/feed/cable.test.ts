@@ -150,6 +150,19 @@ test.each([
   expect(told.gaps).toBe(1);
 });
 
+test('A cable that was there and is refused for a moment, as while Chatwoot is deployed, is soon asked for again', async () => {
+  const { chatwoot, feed, fed, notFed } = await feedHouse({ bounds: { cable: { absentMs: 600_000 } } });
+  feed.start();
+  await fed();
+  chatwoot.cable.upgrade = 'refuse';
+  const { length } = chatwoot.cable.upgrades;
+  chatwoot.cable.cut();
+  await notFed();
+  await chatwoot.cable.until(() => chatwoot.cable.upgrades.length >= length + 2);
+  chatwoot.cable.upgrade = 'accept';
+  await fed();
+});
+
 test('A server that cuts every connection at once is asked ever more seldom', async () => {
   const { chatwoot, feed } = await feedHouse({ bounds: { cable: { reconnectMs: 20, reconnectMaxMs: 100_000 } } });
   const cut = setInterval(() => chatwoot.cable.cut(), 5);
