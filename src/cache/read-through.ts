@@ -155,6 +155,7 @@ export class ReadThrough {
       reason: read === query ? 'forward' : 'fill',
       priority: 'caller',
       reader: demand.reader?.(),
+      traceparent: demand.traceparent,
       signal: demand.signal?.(),
       own,
       ...when,

@@ -308,3 +308,12 @@ test('logs and numbers name the token by a part of its hash, and routes by their
   expect(text).toContain('backscroll_passed_requests_total{method="GET",route="accounts/other",status="404"} 1');
   expect(text).toContain('backscroll_own_token_reads_total{outcome="asked"} 1');
 });
+
+test('the trace of a caller goes along with the read that its token is asked with, and with what is passed', async () => {
+  const { chatwoot, ask } = await startPassingHouse();
+  const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+  for (const target of [messagesOf(2), '/api/v1/profile']) {
+    await ask(target, { headers: [['traceparent', traceparent]] });
+    expect(chatwoot.log.requests.at(-1)!.headers).toMatchObject({ 'api-access-token': OWN, traceparent });
+  }
+});
