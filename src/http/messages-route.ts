@@ -62,6 +62,7 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const traceparent = traceparentOf(request.headers);
     return { asOfNow, bypass: asOfNow && mayBypass, tailMaxAgeMs, reader: () => limitKey(request), traceparent, signal };
   };
+  const mayHave = (request: FastifyRequest, reply: FastifyReply): boolean => !reply.raw.destroyed && unread.hasRoomFor(request);
   const send = (request: FastifyRequest, reply: FastifyReply, answer: Answer, rendered: Rendered): void => {
     request.outcome = answer.outcome;
     const { status, headers, body } = pageAnswer(request.headers, answer, rendered, pageAnswers);
@@ -75,10 +76,13 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     read: Answer | Promise<Answer>,
   ): Promise<void> => {
     const answer = await read;
-    const rendered = await renderer.renderInTurns(subject, answer);
-    // Many may have been admitted before the first of them was answered.
-    unread.admit(request, reply);
-    send(request, reply, answer, rendered);
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- again only where there was no room for it, and is now
+      const rendered = await renderer.renderInTurns(subject, answer, () => mayHave(request, reply));
+      // Many may have been admitted before the first of them was answered.
+      unread.admit(request, reply);
+      if (rendered !== null) return send(request, reply, answer, rendered);
+    }
   };
   // Not async: a page that is known is sent in the turn in which it was asked for.
   const handler = (request: FastifyRequest, reply: FastifyReply): Promise<void> | void => {
@@ -99,7 +103,7 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
         ? readThrough.answerSoon(conversation, query, demand)
         : answerOwn(request, ownToken, { conversation, query, demand });
     if (answer instanceof Promise) return sendLater(request, reply, subject, answer);
-    const rendered = renderer.renderInTurns(subject, answer);
+    const rendered = renderer.renderInTurns(subject, answer, () => mayHave(request, reply));
     if (rendered instanceof Promise) return sendLater(request, reply, subject, answer);
     send(request, reply, answer, rendered);
   };

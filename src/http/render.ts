@@ -1,6 +1,7 @@
 // From rows and envelope to body and ETag, as a view shows them. Pages that are asked for again are rendered once, and are kept
 // no longer than what they were made of: erased words stand in them too.
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { joinBodySteps } from '../cache/join-body.ts';
 import { extentTest, type Extent } from '../cache/library.ts';
@@ -57,12 +58,20 @@ export interface Subject extends PageName {
 /** The entry, and what it says of its codings. */
 const ENTRY_BYTES = 500;
 
+interface UnderWay extends Page {
+  readonly rendered: Promise<Rendered | null>;
+  /** Of each who asked for it. */
+  readonly mayHave: (() => boolean)[];
+}
+
 export class Renderer {
   readonly #kept: LRUCache<string, Kept>;
   /** The keys of kept pages by conversation. */
   readonly #keysOf = new Map<string, Set<string>>();
   /** Large pages that are being rendered. */
-  readonly #underWay = new Map<string, Page & { readonly rendered: Promise<Rendered> }>();
+  readonly #underWay = new Map<string, UnderWay>();
+  /** Over when the large page before is sent. */
+  #turn: Promise<unknown> = Promise.resolve();
   readonly #onWithheld: (rows: number) => void;
   readonly #codedBytes: Record<Coding, number> = { br: 0, gzip: 0 };
   #forgets = 0;
@@ -96,18 +105,34 @@ export class Renderer {
     return this.kept(subject, page) ?? atOnce(this.#steps(subject, page));
   }
 
-  /** The same, a large page in several turns of the event loop, once for all who ask for it meanwhile. */
-  renderInTurns(subject: Subject, page: Page): Rendered | Promise<Rendered> {
+  /**
+   * The same, a large page in several turns of the event loop, once for all who ask for it meanwhile, and one page after the other:
+   * those that wait hold no body.
+   * @param mayHave whether the caller may still have it, asked when the turn of the page comes.
+   * @returns null where by then none of those who asked for it may
+   */
+  renderInTurns(subject: Subject, page: Page, mayHave = (): boolean => true): Rendered | Promise<Rendered | null> {
     if (!isLarge(page)) return this.render(subject, page);
     const kept = this.kept(subject, page);
     if (kept !== undefined) return kept;
     const key = keyOf(subject);
     const underWay = this.#underWay.get(key);
-    if (underWay !== undefined && isSamePage(underWay, page)) return underWay.rendered;
-    const rendered = inTurns(this.#steps(subject, page)).finally(() => {
-      if (this.#underWay.get(key)?.rendered === rendered) this.#underWay.delete(key);
-    });
-    this.#underWay.set(key, { rows: page.rows, envelope: page.envelope, rendered });
+    if (underWay !== undefined && isSamePage(underWay, page)) {
+      underWay.mayHave.push(mayHave);
+      return underWay.rendered;
+    }
+    const asked = [mayHave];
+    const rendered = this.#turn
+      .then(() => (asked.some((may) => may()) ? inTurns(this.#steps(subject, page)) : null))
+      .finally(() => {
+        if (this.#underWay.get(key)?.rendered === rendered) this.#underWay.delete(key);
+      });
+    this.#underWay.set(key, { rows: page.rows, envelope: page.envelope, rendered, mayHave: asked });
+    // Who asked for it sends it first: what is not taken of it counts when the next one has its turn.
+    this.#turn = rendered.then(
+      () => nextTurn(),
+      () => nextTurn(),
+    );
     return rendered;
   }
 

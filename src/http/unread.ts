@@ -104,12 +104,16 @@ export class UnreadAnswers {
   admit(request: FastifyRequest, reply: FastifyReply): void {
     const response: Watched = reply.raw;
     response.asker = request;
-    if (this.#bytes === 0) return;
-    if (this.#isFull(this.#options.clientOf(request))) {
+    if (!this.hasRoomFor(request)) {
       throw new BackscrollError('overloaded', 'Too many answers wait to be taken: take those asked for, then ask again', {
         retryAfter: 2,
       });
     }
+  }
+
+  /** Whether its client, and all together, leave little enough unread for another answer. */
+  hasRoomFor(request: FastifyRequest): boolean {
+    return this.#bytes === 0 || !this.#isFull(this.#options.clientOf(request));
   }
 
   /** Counts an answer by this client. To be told before one is sent that `admit` was not asked about. */

@@ -89,12 +89,12 @@ test('a large page is rendered in turns, once for all who ask for it, and like a
   expect(second).toBe(first);
   const other = renderer.renderInTurns(subject(1), pageOf(`${raw} `));
   expect(other).not.toBe(first);
-  const { body, etag } = await first;
+  const { body, etag } = (await first)!;
   expect({ body: body.toString(), etag }).toEqual({
     body: `${ENVELOPE.head}${raw}${ENVELOPE.tail}`,
     etag: new Renderer(1).render(subject(1), page).etag,
   });
-  expect((await other).body.length).toBe(body.length + 1);
+  expect((await other)!.body.length).toBe(body.length + 1);
   // Whichever was made last is kept.
   expect(renderer.renderInTurns(subject(1), pageOf(`${raw} `))).not.toBeInstanceOf(Promise);
 });
@@ -103,8 +103,22 @@ test('a large page whose conversation is forgotten while it is rendered is not k
   const renderer = new Renderer(10_000_000);
   const rendered = renderer.renderInTurns(subject(1), pageOf('x'.repeat(2_000_000)));
   renderer.forget({ accountId: 1, conversationId: 1 });
-  expect((await rendered).body.length).toBeGreaterThan(2_000_000);
+  expect((await rendered)!.body.length).toBeGreaterThan(2_000_000);
   expect(renderer.bytes).toBe(0);
+});
+
+test('large pages are rendered one after the other, each only if somebody who asked may still have it', async () => {
+  const renderer = new Renderer(1);
+  const room = { left: 1 };
+  const asked = [1, 2, 3].map(async (conversation) => {
+    const rendered = await renderer.renderInTurns(subject(conversation), pageOf('x'.repeat(2_000_000)), () => room.left > 0);
+    if (rendered !== null) room.left--;
+    return rendered !== null;
+  });
+  expect(await Promise.all(asked)).toEqual([true, false, false]);
+  // Of several who ask for one page, it is enough that one may.
+  const one = [false, true].map(async (may) => renderer.renderInTurns(subject(4), pageOf('x'.repeat(2_000_000)), () => may));
+  expect((await Promise.all(one)).map((rendered) => rendered !== null)).toEqual([true, true]);
 });
 
 test('a large page that cannot be rendered fails for all who wait for it, and is tried anew', async () => {

@@ -29,7 +29,9 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('it holds what is needed to run it and to read about it, and no test', async () => {
   const top = await readdir(join(folder, 'node_modules/backscroll'));
-  expect(top.toSorted()).toEqual(['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'examples', 'package.json'].toSorted());
+  expect(top.toSorted()).toEqual(
+    ['CHANGELOG.md', 'LICENSE', 'README.md', 'deploy', 'dist', 'docs', 'examples', 'package.json', 'src'].toSorted(),
+  );
   const files = await readdir(join(folder, 'node_modules/backscroll'), { recursive: true });
   expect(files.filter((file) => file.includes('.test.'))).toEqual([]);
 });
