@@ -62,7 +62,6 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const traceparent = traceparentOf(request.headers);
     return { asOfNow, bypass: asOfNow && mayBypass, tailMaxAgeMs, reader: () => limitKey(request), traceparent, signal };
   };
-  const mayHave = (request: FastifyRequest, reply: FastifyReply): boolean => !reply.raw.destroyed && unread.hasRoomFor(request);
   const send = (request: FastifyRequest, reply: FastifyReply, answer: Answer, rendered: Rendered): void => {
     request.outcome = answer.outcome;
     const { status, headers, body } = pageAnswer(request.headers, answer, rendered, pageAnswers);
@@ -78,7 +77,7 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const answer = await read;
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop -- again only where there was no room for it, and is now
-      const rendered = await renderer.renderInTurns(subject, answer, () => mayHave(request, reply));
+      const rendered = await renderer.renderInTurns(subject, answer, () => unread.hasRoomFor(request));
       // Many may have been admitted before the first of them was answered.
       unread.admit(request, reply);
       if (rendered !== null) return send(request, reply, answer, rendered);
@@ -103,8 +102,8 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
         ? readThrough.answerSoon(conversation, query, demand)
         : answerOwn(request, ownToken, { conversation, query, demand });
     if (answer instanceof Promise) return sendLater(request, reply, subject, answer);
-    const rendered = renderer.renderInTurns(subject, answer, () => mayHave(request, reply));
-    if (rendered instanceof Promise) return sendLater(request, reply, subject, answer);
+    const rendered = renderer.renderNow(subject, answer);
+    if (rendered === null) return sendLater(request, reply, subject, answer);
     send(request, reply, answer, rendered);
   };
   for (const url of PATHS) app.route({ method: ['GET', 'HEAD'], url, onRequest: authenticate, handler });

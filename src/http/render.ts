@@ -105,6 +105,11 @@ export class Renderer {
     return this.kept(subject, page) ?? atOnce(this.#steps(subject, page));
   }
 
+  /** The same, but null for a large page that is not kept. */
+  renderNow(subject: Subject, page: Page): Rendered | null {
+    return isLarge(page) ? (this.kept(subject, page) ?? null) : this.render(subject, page);
+  }
+
   /**
    * The same, a large page in several turns of the event loop, once for all who ask for it meanwhile, and one page after the other:
    * those that wait hold no body.
@@ -112,9 +117,8 @@ export class Renderer {
    * @returns null where by then none of those who asked for it may
    */
   renderInTurns(subject: Subject, page: Page, mayHave = (): boolean => true): Rendered | Promise<Rendered | null> {
-    if (!isLarge(page)) return this.render(subject, page);
-    const kept = this.kept(subject, page);
-    if (kept !== undefined) return kept;
+    const now = this.renderNow(subject, page);
+    if (now !== null) return now;
     const key = keyOf(subject);
     const underWay = this.#underWay.get(key);
     if (underWay !== undefined && isSamePage(underWay, page)) {

@@ -78,6 +78,21 @@ test('many who wait for one large read all get their answer', async () => {
   expect(await metricOf(backscroll, 'backscroll_unread_cut_total{reason="full"}')).toBe(0);
 });
 
+test('callers that leave while their large pages wait for their turn keep nothing busy', async () => {
+  const { backscroll } = await startLarge();
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  const callers = Array.from({ length: 8 }, () => reluctantCaller(backscroll.port, KEYS.hostile));
+  callers.forEach((caller, n) => caller.ask(messagesOf(LARGE, `?after=${2 + n}&before=900000`)));
+  await new Promise((resolve) => void callers[0]!.socket.once('readable', () => resolve(undefined)));
+  for (const { socket } of callers) socket.destroy();
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  const before = process.cpuUsage();
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const { user, system } = process.cpuUsage(before);
+  expect((user + system) / 1000).toBeLessThan(250);
+});
+
 test('an answer of which nothing is taken is cut after a while', async () => {
   const { backscroll } = await startLarge({ UNREAD_TIMEOUT: '1s' });
   await leaveUnread(backscroll, 1);
