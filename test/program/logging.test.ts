@@ -91,6 +91,16 @@ test('an orderly end prints every line', async () => {
   expect(house.child.stdout()).toMatch(/"msg":"shutting down"\}\n$/);
 });
 
+test('an exit at once prints what was logged before', async () => {
+  const house = await startServe({ NODE_OPTIONS: `--import ${EXIT_ON_SIGUSR2}` });
+  await askOften(house, 1);
+  house.child.process.kill('SIGUSR2');
+  expect(await house.child.ended).toEqual({ code: 3, signal: null });
+  expect(house.child.stdout()).toMatch(/"msg":"answered"\}\n$/);
+});
+
+const EXIT_ON_SIGUSR2 = `data:text/javascript,${encodeURIComponent("process.on('SIGUSR2', () => process.exit(3))")}`;
+
 const FAULT_ON_SIGUSR2 = `data:text/javascript,${encodeURIComponent(
   "process.on('SIGUSR2', () => { throw new Error('a fault of the test'); })",
 )}`;
@@ -101,7 +111,7 @@ async function askOften({ port }: Serve, times: number): Promise<void> {
     const { status } = received('an answer', answer);
     if (status !== 200 && status !== 429) throw new Error(`answered with ${status}`);
   };
-  for (let asked = 0; asked < times; asked += 50) await Promise.all(Array.from({ length: 50 }, ask));
+  for (let asked = 0; asked < times; asked += 50) await Promise.all(Array.from({ length: Math.min(50, times - asked) }, ask));
   expect((await sendRaw(port, { method: 'GET', target: '/healthz', headers: [] })).status).toBe(200);
 }
 
