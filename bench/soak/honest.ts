@@ -1,12 +1,16 @@
-// Honest callers: the walks, polls and questions of four clients within their limits, and how they fare.
+// Honest callers: the walks, polls and questions of four clients within their limits, and how they fare. They know of a conversation
+// what they were answered.
 
 import type { Pool } from 'undici';
-import type { MessageTable } from '../../test/support/fake-chatwoot/message-table.ts';
 import { seededRandom } from '../../test/support/fake-chatwoot/seeded-random.ts';
 import { quantile } from '../table.ts';
 import { HONEST_KEYS } from './credentials.ts';
 
-const CONVERSATIONS = [1, 1, 1, 2, 2, 3, 4, 5, 6, 99];
+export const CALLER_CONNECTIONS = 32;
+const MISSING_CONVERSATION = 99;
+const CONVERSATIONS = [1, 1, 1, 2, 2, 3, 4, 5, 6, MISSING_CONVERSATION];
+/** Ids of a conversation that are kept in mind; the latest to be met replace others. */
+const IDS_MAX = 2_000;
 const NEWEST_SHARE = 0.25;
 const AS_OF_NOW_SHARE = 0.03;
 const LEAVING_SHARE = 0.01;
@@ -16,56 +20,55 @@ const REFUSALS_TOLD = 20;
 const STATUSES: ReadonlySet<number> = new Set([200, 404, 429, 502, 503, 504]);
 
 /** How callers fared in one part of the run. Those that left do not count. */
+export interface Fared {
+  readonly words: ReadonlyMap<string, number>;
+  /** The first answers that callers did not come for, in words. */
+  readonly refusals: readonly string[];
+  readonly asked: number;
+  /** The answers that callers came for: pages, and 404s for what is not there. */
+  readonly served: number;
+  readonly p99Ms: number;
+  readonly medianMs: number;
+}
+
+/** Counts it. */
 export class Fare {
-  readonly words = new Map<string, number>();
+  readonly #words = new Map<string, number>();
   readonly #tookMs: number[] = [];
+  readonly #refusals: string[] = [];
   #asked = 0;
   #served = 0;
 
-  /** The first answers that callers did not come for, in words. */
-  readonly refusals: string[] = [];
-
   add(word: string, tookMs: number, served: boolean, asked: string): void {
-    this.words.set(word, (this.words.get(word) ?? 0) + 1);
+    this.#words.set(word, (this.#words.get(word) ?? 0) + 1);
     if (word === 'left') return;
     this.#asked++;
     this.#tookMs.push(tookMs);
     if (served) this.#served++;
-    else if (this.refusals.length < REFUSALS_TOLD) this.refusals.push(`${word} after ${tookMs.toFixed(0)} ms to ${asked}`);
+    else if (this.#refusals.length < REFUSALS_TOLD) this.#refusals.push(`${word} after ${tookMs.toFixed(0)} ms to ${asked}`);
   }
 
-  get asked(): number {
-    return this.#asked;
-  }
-
-  /** The answers that callers came for: pages, and 404s for what is not there. */
-  get served(): number {
-    return this.#served;
-  }
-
-  get servedShare(): number {
-    return this.#served / this.#asked;
-  }
-
-  get p99Ms(): number {
-    return quantile(this.#tookMs, 0.99);
-  }
-
-  get medianMs(): number {
-    return quantile(this.#tookMs, 0.5);
+  get told(): Fared {
+    return {
+      words: this.#words,
+      refusals: this.#refusals,
+      asked: this.#asked,
+      served: this.#served,
+      p99Ms: quantile(this.#tookMs, 0.99),
+      medianMs: quantile(this.#tookMs, 0.5),
+    };
   }
 }
 
 export class Honest {
   readonly #pool: Pool;
-  readonly #table: MessageTable;
+  readonly #ids = new Map<number, number[]>();
   readonly #random = seededRandom(7);
   /** Answers that there should never be. */
   unexpected = 0;
 
-  constructor(pool: Pool, table: MessageTable) {
+  constructor(pool: Pool) {
     this.#pool = pool;
-    this.#table = table;
   }
 
   /** Asks once; `fareOf` says where that counts, by the moment when it began and the one when it ended. */
@@ -85,7 +88,8 @@ export class Honest {
       const text = await answer.body.text();
       word =
         answer.statusCode < 400 || answer.statusCode === 404 ? String(answer.statusCode) : `${answer.statusCode} ${codeOf(text)}`;
-      served = answer.statusCode === (conversation === 99 ? 404 : 200);
+      served = answer.statusCode === (conversation === MISSING_CONVERSATION ? 404 : 200);
+      if (answer.statusCode === 200) this.#meet(conversation, text);
       if (!STATUSES.has(answer.statusCode)) this.unexpected++;
     } catch {
       word = gone.signal.aborted ? 'left' : 'broken';
@@ -105,15 +109,24 @@ export class Honest {
   #targetOf(conversation: number): string {
     const random = this.#random;
     const path = `/api/v1/accounts/1/conversations/${conversation}/messages`;
-    if (!this.#table.hasConversation(1, conversation) || random() < NEWEST_SHARE) return path;
-    const rows = this.#table.rows(1, conversation);
-    const row = rows[Math.floor(random() * rows.length)];
-    if (row === undefined) return path;
+    const ids = this.#ids.get(conversation) ?? [];
+    const id = ids[Math.floor(random() * ids.length)];
+    if (id === undefined || random() < NEWEST_SHARE) return path;
     const mode = random();
-    if (mode < 0.7) return `${path}?before=${row.id}`;
-    return mode < 0.85
-      ? `${path}?after=${row.id}`
-      : `${path}?after=${row.id}&before=${row.id + 50}&filter_internal_messages=true`;
+    if (mode < 0.7) return `${path}?before=${id}`;
+    return mode < 0.85 ? `${path}?after=${id}` : `${path}?after=${id}&before=${id + 50}&filter_internal_messages=true`;
+  }
+
+  /** Learns the ids of a page: somewhere in the past, where callers walk. */
+  #meet(conversation: number, page: string): void {
+    const ids = this.#ids.get(conversation) ?? [];
+    this.#ids.set(conversation, ids);
+    const { payload } = JSON.parse(page) as { readonly payload: readonly { readonly id: number }[] };
+    for (const { id } of payload) {
+      if (ids.includes(id)) continue;
+      if (ids.length < IDS_MAX) ids.push(id);
+      else ids[Math.floor(this.#random() * IDS_MAX)] = id;
+    }
   }
 }
 

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { Chance } from '../../test/differential/chance.ts';
 import { customerToken, FLOOD_KEYS } from './credentials.ts';
+import { serveWorker } from './worker.ts';
 
 export interface HostileOrders {
   readonly port: number;
@@ -163,10 +164,7 @@ async function begin({ port, size }: HostileOrders): Promise<void> {
   );
 }
 
-process.on('message', (message: HostileOrders | 'count') => {
-  if (message === 'count') process.send?.(counts);
-  else void begin(message);
-});
-process.once('disconnect', () => process.exit());
-// What is sent before somebody listens may be lost.
-process.send?.('ready');
+serveWorker(
+  (orders) => void begin(orders as HostileOrders),
+  () => counts,
+);

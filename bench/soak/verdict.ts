@@ -1,7 +1,8 @@
 // What a soak is judged by, and what it prints in the end.
 
 import { median, percent, printTable } from '../table.ts';
-import type { Fare } from './honest.ts';
+import type { Part } from './course.ts';
+import type { Fared } from './honest.ts';
 import type { HostileCounts } from './hostile.ts';
 import type { Holdings } from './program.ts';
 
@@ -10,12 +11,7 @@ export interface Look extends Holdings {
   readonly at: number;
 }
 
-export interface Fares {
-  readonly alone: Fare;
-  readonly beside: Fare;
-  /** While something was wrong with Chatwoot. */
-  readonly faulty: Fare;
-}
+export type Fares = Readonly<Record<Part, Fared>>;
 
 export interface Soaked {
   readonly fares: Fares;
@@ -79,9 +75,9 @@ export function printVerdict(soaked: Soaked): boolean {
   const checks: readonly Check[] = [
     {
       what: 'served beside, of served alone',
-      measured: percent(beside.servedShare, before.servedShare),
+      measured: percent(servedShare(beside), servedShare(before)),
       bound: '100 %',
-      isKept: beside.servedShare >= before.servedShare,
+      isKept: servedShare(beside) >= servedShare(before),
       tells: isTold,
     },
     {
@@ -138,6 +134,10 @@ interface Check {
   readonly isKept: boolean;
   /** Whether the run was long enough for it. */
   readonly tells: boolean;
+}
+
+function servedShare({ served, asked }: Fared): number {
+  return served / asked;
 }
 
 function list(counts: ReadonlyMap<string, number>): string {
