@@ -49,6 +49,7 @@ import { UnauthenticatedLimit } from './http/unauthenticated-limit.ts';
 import { UnreadAnswers } from './http/unread.ts';
 import { WindowCounters } from './http/window-counters.ts';
 import type { OpenFeed } from './open-feed.ts';
+import { openapi } from './openapi/openapi.ts';
 import type { OpenStatus } from './open-status.ts';
 import { Budget } from './upstream/budget.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
@@ -202,7 +203,7 @@ export async function buildApp({
   const connections = new Connections(http.server, { upstreamConnections, log: logger });
   registerEdgeMetrics(metrics.registry, { connections, unread, renderer, codedPages, logLinesDropped });
   const eventLoop = new EventLoop(eventLoopDelayMaxMs);
-  operations(http, { metrics, readiness });
+  operations(http, { metrics, readiness, openapi: await openapi(config) });
   if (config.adminKeys.length > 0) {
     const { openStatus } = await import('./open-status.ts');
     const edge = { connections, unread, eventLoop, logLinesDropped };

@@ -22,7 +22,8 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
   'demo.ts': ['app.ts', 'config', 'http', 'main.ts', 'demo-traffic.ts'],
   'demo-traffic.ts': [],
   'main.ts': ['app.ts', 'config', 'http', 'log-destination.ts'],
-  'app.ts': ['cache', 'clients', 'config', 'http', 'pass-through', 'upstream', 'open-feed.ts', 'open-status.ts'],
+  'app.ts': ['cache', 'clients', 'config', 'http', 'pass-through', 'upstream', 'open-feed.ts', 'open-status.ts', 'openapi'],
+  openapi: ['config', 'status'],
   'open-status.ts': ['cache', 'clients', 'config', 'http', 'status', 'upstream'],
   'open-feed.ts': ['cache', 'config', 'feed', 'http', 'upstream'],
 };

@@ -25,6 +25,7 @@ const ONE_SHOTS: Readonly<Record<string, string>> = {
   'bench:trace': '--hours 0.02',
   'bench:forwarded': '--reads 20 --delays 0,5',
   'bench:busy': '--seconds 1 --evictions 20',
+  'bench:status': '--rounds 1 --seconds 1',
   'bench:memory': '--conversations 20 --memory 1mb',
   soak: '--minutes 0.03 --rate 20',
 };
