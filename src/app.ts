@@ -8,7 +8,8 @@
 //   ┌──────▼─────────────── cache ──────────────┐      ┌──────────── timeline (pure) ───────────┐
 //   │ read-through: prove → else read → learn   │ ───► │ prove · learn · plan                   │
 //   │ flights (single flight) · store · behind  │      │ rows, statements, frontier, freshness  │
-//   └──────┬────────────────────────────────────┘      └────────────────────────────────────────┘
+//   │ shared level, where REDIS_URL is set      │      └────────────────────────────────────────┘
+//   └──────┬────────────────────────────────────┘ ───► Redis
 //   ┌──────▼──────────── upstream ──────────────┐
 //   │ pause, breaker → retry → line, budget     │
 //   │ chatwoot: undici pool → split body        │ ───► Chatwoot
@@ -52,6 +53,7 @@ import type { OpenFeed } from './open-feed.ts';
 import { openapi } from './openapi/openapi.ts';
 import type { OpenStatus } from './open-status.ts';
 import { Budget } from './upstream/budget.ts';
+import type { OpenedShared, OpenSharedOptions } from './open-shared.ts';
 import { createChatwoot, type NamedToken } from './upstream/chatwoot.ts';
 import { proxyFor } from './upstream/proxies.ts';
 import { protectUpstream } from './upstream/protected-upstream.ts';
@@ -64,6 +66,8 @@ export interface App {
   readonly readiness: Readiness;
   /** Null where FEED is off. */
   readonly feed: Pick<OpenFeed, 'fedSince'> | null;
+  /** Null without REDIS_URL. */
+  readonly shared: OpenedShared['level'] | null;
   /** Reads CLIENTS_FILE anew. That also happens by itself soon after the file has changed. */
   reloadClients(): Promise<void>;
   /** Stops taking requests, lets those under way end, ends all reads. */
@@ -79,6 +83,8 @@ export interface AppOptions {
   readonly now?: () => number;
   /** The wall clock, ms since the epoch, which events are compared with. By default the engine's where that is given. */
   readonly wallNow?: () => number;
+  /** How long other processes and Redis are waited for. */
+  readonly sharedTimes?: OpenSharedOptions['times'];
   /** Event-loop delay past which new requests are refused, ms; 0 for no limit. */
   readonly eventLoopDelayMaxMs?: number;
   /** Takes the line of each answered request; null for none. By default there are none. */
@@ -111,6 +117,7 @@ export async function buildApp({
   logger,
   now = steadyNow,
   wallNow = now === steadyNow ? Date.now : now,
+  sharedTimes,
   eventLoopDelayMaxMs = EVENT_LOOP_DELAY_MAX_MS,
   answeredLines = null,
   logLinesDropped = () => 0,
@@ -142,8 +149,13 @@ export async function buildApp({
   });
   let feed: OpenFeed | null = null;
   let status: OpenStatus | null = null;
+  const shared =
+    config.redisUrls.length === 0
+      ? null
+      : (await import('./open-shared.ts')).openShared({ config, registry: metrics.registry, logger, now, times: sharedTimes });
   const readThrough = new ReadThrough({
     upstream,
+    ...(shared === null ? {} : { shared: shared.level }),
     now,
     freshness: config,
     memoryBytesMax: Math.floor(config.cacheMemoryBytes * (1 - RENDERED_SHARE)),
@@ -152,10 +164,15 @@ export async function buildApp({
     ...(config.feed.has('cable') ? { fedSince: (accountId) => feed?.fedSince(accountId) ?? null } : {}),
     observer: {
       ...cacheObserver(metrics, logger, (_reason, conversation, reader) => status?.called(conversation, reader)),
+      ...shared?.observer,
       ...(config.feed.has('cable') ? { appeared: ({ accountId }, ids, reading) => feed?.appeared(accountId, ids, reading) } : {}),
     },
     onForgotten: (extent) => renderer.forget(extent),
     answerTimeoutMs: ANSWER_TIMES * config.upstreamTimeoutMs,
+  });
+  shared?.level.listen({
+    hear: (change, at) => readThrough.hear(change, at),
+    forget: (extent) => void readThrough.purge(extent),
   });
   const renderer = new Renderer(Math.floor(config.cacheMemoryBytes * RENDERED_SHARE), (rows) => metrics.withheld(rows));
   const readiness = new Readiness({
@@ -224,7 +241,19 @@ export async function buildApp({
   if (config.feed.size > 0) {
     const { openFeed } = await import('./open-feed.ts');
     const apply = (change: Change): void => readThrough.apply(change);
-    feed = await openFeed({ config, http, chatwoot, apply, registry: metrics.registry, logger, addressOf, now, wallNow });
+    const announce = (change: Change): void => void readThrough.announce(change);
+    feed = await openFeed({
+      config,
+      http,
+      chatwoot,
+      apply,
+      announce,
+      registry: metrics.registry,
+      logger,
+      addressOf,
+      now,
+      wallNow,
+    });
   }
   const tokens = tokensOf(config, keys);
   const targets = new Targets();
@@ -341,6 +370,7 @@ export async function buildApp({
     status?.close();
     await readThrough.close();
     await room?.close();
+    await shared?.level.close();
     await upstream.close();
   };
   return {
@@ -348,6 +378,7 @@ export async function buildApp({
     readThrough,
     readiness,
     feed,
+    shared: shared?.level ?? null,
     reloadClients: () => clients.reload(),
     close: () => (closing ??= close()),
     isHung: () => clients.isHung(),

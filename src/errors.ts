@@ -17,6 +17,7 @@ export const ERROR_STATUS = {
   upstream_redirect: 502,
   upstream_invalid: 502,
   keys_unavailable: 503,
+  shared_level_unreachable: 503,
   overloaded: 503,
   draining: 503,
   upstream_timeout: 504,

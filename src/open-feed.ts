@@ -19,6 +19,8 @@ export interface FeedParts {
   readonly http: FastifyInstance;
   readonly chatwoot: Chatwoot;
   readonly apply: (change: Change) => void;
+  /** The same for what the other processes do not hear of by themselves. */
+  readonly announce: (change: Change) => void;
   readonly registry: Registry;
   readonly logger: FastifyBaseLogger;
   readonly addressOf: (request: FastifyRequest) => string;
@@ -38,10 +40,10 @@ export interface OpenFeed {
 
 /** Puts the webhooks' route on the server, and listens to the cable as soon as the server listens. */
 export async function openFeed(parts: FeedParts): Promise<OpenFeed> {
-  const { config, http, chatwoot, apply, registry, logger, addressOf, now, wallNow } = parts;
+  const { config, http, chatwoot, apply, announce, registry, logger, addressOf, now, wallNow } = parts;
   const observer = feedObserver(registry, logger, now);
   if (config.feed.has('webhook')) {
-    const webhooks = new Webhooks({ secrets: config.webhookSecrets, wallNow, apply, observer });
+    const webhooks = new Webhooks({ secrets: config.webhookSecrets, wallNow, apply: announce, observer });
     await webhookRoute(http, { webhooks, addressOf, onRefused: (because) => observer.webhookRefused(because) });
   }
   const tokens = config.feed.has('cable') ? feedTokens(config) : [];

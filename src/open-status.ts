@@ -57,7 +57,7 @@ export function openStatus(options: OpenStatusOptions): OpenStatus {
   const admins = clientRegistry(config.adminKeys, { allowAnonymous: false });
   forAdmins(http, admins, addressOf, (scope) => {
     admin(scope, {
-      purge: (extent) => readThrough.purge(extent),
+      purge: (extent) => readThrough.purgeEverywhere(extent),
       explain: (conversation, query) => explanation(conversation, query, readThrough.outlook(conversation, query)),
     });
     statusRoutes(scope, status);

@@ -1,17 +1,17 @@
 // What each change makes due, or has forgotten.
 
 import { allDue, contactDue, envelopeDue, rowDue, tailDue } from '../timeline/changes.ts';
+import type { Due } from '../timeline/changes.ts';
 import { highestId } from '../timeline/prove.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import type { Change } from './changes.ts';
 import type { Library } from './library.ts';
 
 /**
- * Applies it. @returns the conversations that are worth a probe. Rows that change wait for who asks for them: a message changes several
- * times within seconds, and a read receipt changes hundreds. So do the envelopes of a whole account.
+ * Applies what changed at `now` (ms) or before. @returns the conversations that are worth a probe. Rows that change wait for who asks for
+ * them: a message changes several times within seconds, and a read receipt changes hundreds. So do the envelopes of a whole account.
  */
-export function applyChange(library: Library, change: Change): readonly ConversationId[] {
-  const { now } = library;
+export function applyChange(library: Library, change: Change, now: number = library.now): readonly ConversationId[] {
   switch (change.kind) {
     case 'tail':
       if (change.seenId !== undefined) library.heardOf(change.seenId);
@@ -32,7 +32,9 @@ export function applyChange(library: Library, change: Change): readonly Conversa
       return [change.conversation];
     case 'contact': {
       const concerned = library.concernedBy(change.accountId, change.contactId);
-      for (const conversation of concerned) library.markDue(conversation, (due) => contactDue(due, now));
+      const mark = (due: Due): Due => contactDue(due, now);
+      for (const conversation of concerned) library.markDue(conversation, mark);
+      library.markUnknownDue(change.accountId, mark);
       return concerned;
     }
     case 'gone':
@@ -41,9 +43,11 @@ export function applyChange(library: Library, change: Change): readonly Conversa
     case 'contact-gone':
       for (const conversation of library.concernedBy(change.accountId, change.contactId)) library.forgetOne(conversation);
       return [];
-    case 'envelopes':
-      for (const conversation of library.concernedBy(change.accountId))
-        library.markDue(conversation, (due) => envelopeDue(due, now));
+    case 'envelopes': {
+      const mark = (due: Due): Due => envelopeDue(due, now);
+      for (const conversation of library.concernedBy(change.accountId)) library.markDue(conversation, mark);
+      library.markUnknownDue(change.accountId, mark);
       return [];
+    }
   }
 }

@@ -26,6 +26,15 @@ export interface Knowledge {
   readonly walk: Walk;
   /** When the newest page was last read as it is asked, ms. */
   readonly newestAskedAt: number;
+  /** Up to where the readings of others have been taken in; null before the first time. */
+  readonly taken: Taken | null;
+}
+
+/** A place in the log that is shared under an epoch, and when it was reached, ms. */
+export interface Taken {
+  readonly epoch: string;
+  readonly cursor: string;
+  readonly at: number;
 }
 
 export const NO_KNOWLEDGE: Knowledge = {
@@ -34,6 +43,7 @@ export const NO_KNOWLEDGE: Knowledge = {
   due: NOTHING_DUE,
   walk: FIRST_WALK,
   newestAskedAt: -Infinity,
+  taken: null,
 };
 
 /** After this many contradictions a conversation is answered by exact query only. */
@@ -64,7 +74,9 @@ export function learnInto(
   knowledge: Knowledge,
   mode: HistoryMode,
   reading: Reading,
-  context: LearnContext,
+  context: LearnContext & {
+    /** Whether rows that are not known yet may come from before they became due. */ readonly mayComeLate?: boolean;
+  },
 ): { knowledge: Knowledge; outcome: LearnOutcome } {
   if (modeOf(knowledge, mode) === 'exact') {
     // Where the installation is known to be a fork, its pages are as they are.
@@ -74,7 +86,10 @@ export function learnInto(
   const { timeline, outcome } = learn(knowledge.timeline, reading, context);
   if (outcome === 'foreign') return { knowledge: exactly(knowledge), outcome };
   const newestAskedAt = reading.query.mode === 'latest' ? reading.askedAt : knowledge.newestAskedAt;
-  const due = withoutRead(knowledge.due, (id) => findRow(timeline, id)?.readAt);
+  const due = withoutRead(
+    knowledge.due,
+    (id) => findRow(timeline, id)?.readAt ?? (context.mayComeLate === true ? -Infinity : undefined),
+  );
   return { knowledge: { ...knowledge, timeline, due, newestAskedAt }, outcome };
 }
 

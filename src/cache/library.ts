@@ -4,7 +4,7 @@
 import type { OwnToken } from '../upstream/own-token.ts';
 import { BackscrollError } from '../errors.ts';
 import type { Due } from '../timeline/changes.ts';
-import { lastDueAt } from '../timeline/changes.ts';
+import { bothDue, lastDueAt } from '../timeline/changes.ts';
 import type { Freshness } from '../timeline/freshness.ts';
 import { historyLifetime, metaLifetime, tailLifetime } from '../timeline/freshness.ts';
 import { vouchedFrontier } from '../timeline/frontier.ts';
@@ -16,6 +16,7 @@ import type { Walk } from '../timeline/plan/walk.ts';
 import { nextWalk, restFromSeals } from '../timeline/plan/walk.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import { highestId, settledTop } from '../timeline/prove.ts';
+import type { LearnOutcome } from '../timeline/learn.ts';
 import type { MessageId, Query } from '../timeline/query.ts';
 import { idRange, queryKey, takesNewest } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
@@ -24,6 +25,7 @@ import { heardOfId, NOTHING_SEEN, sawRows } from '../timeline/sequence.ts';
 import { AnswerCut } from '../upstream/map-broken-exchange.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
+import { DueMarks } from './due-marks.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
@@ -36,6 +38,7 @@ import type { CacheObserver, ReadReason } from './observer.ts';
 import type { Outlook } from './outlook.ts';
 import { nextRead } from './outlook.ts';
 import { ReadsUnderWay } from './reads-under-way.ts';
+import type { Announcement, Lease, Reach, SharedLevel } from './shared-level.ts';
 
 export interface LibraryOptions {
   readonly upstream: Upstream;
@@ -48,6 +51,8 @@ export interface LibraryOptions {
   readonly observer: CacheObserver;
   /** Since when (ms of the engine's clock) every change in the account is heard of; null while not. Absent without a feed. */
   readonly fedSince?: (accountId: number) => number | null;
+  /** What other processes know. Absent where this is the only one. */
+  readonly shared?: SharedLevel;
   /** Told what is forgotten as soon as it is, so that what others made of it goes too. */
   readonly onForgotten?: (extent: Extent) => void;
 }
@@ -109,12 +114,20 @@ export class Library {
   #sequence: Sequence = NOTHING_SEEN;
   readonly #newestTurns: NewestTurns;
   readonly #underWay = new ReadsUnderWay();
+  /** Of conversations that are not known here and may be taken from others. */
+  readonly #dueMarks: DueMarks | null;
+  /** How often something has been forgotten: what is on its way from the others is then left. */
+  #forgotten = 0;
 
   constructor(options: LibraryOptions) {
     this.#options = options;
     this.#mode = options.mode;
     this.#newestTurns = new NewestTurns(options.freshness.settleMs);
-    this.#store = new MemoryStore(options.memoryBytesMax);
+    const dueMarks = options.shared === undefined ? null : new DueMarks();
+    this.#dueMarks = dueMarks;
+    this.#store = new MemoryStore(options.memoryBytesMax, (key, { due }) =>
+      dueMarks?.mark(key, (marked) => bothDue(marked, due)),
+    );
     this.#flights = new Flights();
   }
 
@@ -249,6 +262,12 @@ export class Library {
     const knowledge = this.#store.get(conversation);
     this.#underWay.mark(conversationKey(conversation), (due) => mark(due, knowledge));
     if (this.#store.has(conversation)) this.#store.set(conversation, { ...knowledge, due: mark(knowledge.due, knowledge) });
+    else this.#dueMarks?.mark(conversationKey(conversation), (due) => mark(due, knowledge));
+  }
+
+  /** Parts are due of all conversations of the account of which nothing is known here. */
+  markUnknownDue(accountId: number, mark: (due: Due) => Due): void {
+    this.#dueMarks?.markAccount(accountId, mark);
   }
 
   /** An id has been handed out: whoever told of it had read it. */
@@ -280,6 +299,7 @@ export class Library {
       asOf = this.#oldestOfUse(conversation, query, tail),
       signal,
     } = options;
+    let epoch: string | null = null;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason, conversation, reader);
       const end = this.#underWay.begin(conversationKey(conversation));
@@ -291,13 +311,14 @@ export class Library {
           own,
           onTurn: (exchange) => {
             flight.sentAt = this.now;
+            epoch = this.#options.shared?.epochOf(conversation) ?? null;
             onTurn?.(exchange);
           },
         });
         // What this server may not read itself must not come to those who read with its keys.
         if (own !== undefined && !this.#store.has(conversation)) return { answer, stored: false };
         if (answer.kind === 'unlearnable' && answer.because === 'order') this.#distrust(conversation, flight);
-        return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight) };
+        return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight, epoch) };
       } catch (error) {
         if (own === undefined) this.#heed(conversation, error, flight);
         throw error;
@@ -340,7 +361,55 @@ export class Library {
 
   /** What is due, also of what comes of reads under way. */
   #dueOf(conversation: ConversationId): Due {
-    return this.#underWay.dueWith(conversationKey(conversation), this.#store.get(conversation).due);
+    const key = conversationKey(conversation);
+    // An account's marks are of those that were not known when it changed.
+    const isKnown = this.#dueMarks === null || this.#store.has(conversation);
+    return this.#underWay.dueWith(key, isKnown ? this.#store.get(conversation).due : this.#dueMarks.of(key));
+  }
+
+  /**
+   * Learns what others have read since the last time. @returns how many readings there were, and the lease that was wanted; null where
+   * nothing can be had of others.
+   */
+  async take(conversation: ConversationId, wants?: string): Promise<{ readings: number; lease: Lease | 'held' | null } | null> {
+    const { shared } = this.#options;
+    const epoch = shared?.epochOf(conversation) ?? null;
+    if (shared === undefined || epoch === null) return null;
+    const forgotten = this.#forgotten;
+    const before = this.#store.get(conversation).taken;
+    const cursor = before?.epoch === epoch ? before.cursor : '';
+    const taken = await shared.take(conversation, { epoch, cursor, wants });
+    if (taken === null) return null;
+    const isSame = forgotten === this.#forgotten && shared.epochOf(conversation) === epoch;
+    const now = this.#store.get(conversation).taken;
+    // What went from memory meanwhile is not known any more, so the next take begins anew.
+    const isRest = cursor === '' || (now?.epoch === epoch && now.cursor !== '');
+    if (!isSame || !isRest) return { readings: 0, lease: taken.lease };
+    for (const { reading, vouched } of taken.readings) {
+      this.#learnOfOthers(conversation, reading, vouched);
+      if (forgotten !== this.#forgotten) return { readings: 0, lease: taken.lease };
+    }
+    if (this.#store.has(conversation))
+      this.#store.set(conversation, {
+        ...this.#store.get(conversation),
+        taken: { epoch, cursor: taken.cursor, at: this.now },
+      });
+    return { readings: taken.readings.length, lease: taken.lease };
+  }
+
+  /** Whether others may know what is missing here: not where only their latest word would do, and that is as good as none. */
+  mayBeTaken(conversation: ConversationId, query: Query, gap: Gap, { tail, asOf }: ProveDemand): boolean {
+    const epoch = this.#options.shared?.epochOf(conversation) ?? null;
+    if (epoch === null || asOf !== undefined) return false;
+    const { taken, timeline } = this.#store.get(conversation);
+    if (taken?.epoch !== epoch || this.now - taken.at > TAKEN_ANEW_MS) return true;
+    if (this.isFed(conversation) || tailLifetime(this.#freshnessFor(tail)).usableMs > 0) return true;
+    return gap.lacks !== 'ids' || gap.ids.lo < settledTop(timeline, query.publicOnly);
+  }
+
+  /** Has all other processes hear of it, too. */
+  announce(announcement: Announcement, options?: { isKnown?: boolean; waits?: boolean }): Promise<Reach> | null {
+    return this.#options.shared?.announce(announcement, options) ?? null;
   }
 
   #freshnessFor(tail: TailDemand | undefined): Freshness {
@@ -382,6 +451,7 @@ export class Library {
     const concerns = extentTest(extent);
     this.#flights.invalidate((key) => concerns(key.slice(0, key.indexOf(' '))));
     this.#missing.clear();
+    this.#forgotten++;
     this.#options.onForgotten?.(extent);
     return this.#store.deleteWhere(concerns);
   }
@@ -391,30 +461,57 @@ export class Library {
     this.#flights.abortAll(reason);
   }
 
-  #learn(conversation: ConversationId, reading: Reading, flight: Flight<Landed>): boolean {
-    const { freshness, observer } = this.#options;
-    const { settleMs } = freshness;
+  #learn(conversation: ConversationId, reading: Reading, flight: Flight<Landed>, epoch: string | null): boolean {
+    const { observer, shared } = this.#options;
     const { invalidated } = flight;
-    const { sequence, refutation } = sawRows(this.#sequence, reading.rows, this.now, settleMs);
-    this.#sequence = sequence;
-    if (refutation !== null) {
-      // Of what is known, nobody can say what rested on it. After a restore, rows are gone and their ids are others' besides.
-      this.forget({});
-      observer.sequenceRefuted(refutation);
-    }
+    this.#see(reading);
     if (invalidated) return false;
     this.#missing.delete(conversation);
+    const before = this.#store.get(conversation);
+    const vouched = vouchedFrontier(this.#sequence.seen, reading.askedAt, this.#options.freshness.settleMs);
+    const outcome = this.#learnInto(conversation, reading, vouched);
+    observer.learnt(outcome, conversation);
+    if (observer.appeared !== undefined) this.#tellOfAppeared(conversation, before, reading);
+    const isLearnt = outcome === 'learnt' || outcome === 'contradiction';
+    if (isLearnt && epoch !== null) shared?.append(conversation, epoch, { reading, vouched });
+    return isLearnt;
+  }
+
+  /** The same for what another process has read. What it said of the conversation is not newer than what is remembered here. */
+  #learnOfOthers(conversation: ConversationId, reading: Reading, vouched: MessageId): void {
+    if (this.now - reading.askedAt > historyLifetime(this.#options.freshness).usableMs + this.#options.freshness.staleIfErrorMs)
+      return;
+    if (this.#see(reading)) return;
+    const own = vouchedFrontier(this.#sequence.seen, reading.askedAt, this.#options.freshness.settleMs);
+    const outcome = this.#learnInto(conversation, reading, Math.max(own, vouched));
+    this.#options.observer.learntOfOthers?.(outcome, conversation);
+  }
+
+  /** Sees that ids rise. @returns whether they do not, so that all is forgotten */
+  #see(reading: Reading): boolean {
+    const { sequence, refutation } = sawRows(this.#sequence, reading.rows, this.now, this.#options.freshness.settleMs);
+    this.#sequence = sequence;
+    if (refutation === null) return false;
+    // Of what is known, nobody can say what rested on it. After a restore, rows are gone and their ids are others' besides.
+    this.forget({});
+    void this.announce({ kind: 'purge', extent: {} });
+    this.#options.observer.sequenceRefuted(refutation);
+    return true;
+  }
+
+  #learnInto(conversation: ConversationId, reading: Reading, vouched: MessageId): LearnOutcome {
+    const { freshness } = this.#options;
     const context = {
-      vouched: vouchedFrontier(this.#sequence.seen, reading.askedAt, settleMs),
-      settleMs,
+      vouched,
+      settleMs: freshness.settleMs,
       expiredBefore: reading.askedAt - historyLifetime(freshness).usableMs,
+      mayComeLate: this.#dueMarks !== null,
     };
     const before = { ...this.#store.get(conversation), due: this.#dueOf(conversation) };
     const { knowledge, outcome } = learnInto(before, this.#mode, reading, context);
-    observer.learnt(outcome, conversation);
-    if (observer.appeared !== undefined) this.#tellOfAppeared(conversation, before, reading);
     this.#store.set(conversation, knowledge);
-    return outcome === 'learnt' || outcome === 'contradiction';
+    if (this.#store.has(conversation)) this.#dueMarks?.delete(conversationKey(conversation));
+    return outcome;
   }
 
   #tellOfAppeared(conversation: ConversationId, { timeline }: Knowledge, { rows, askedAt }: Reading): void {
@@ -436,7 +533,10 @@ export class Library {
   #heed(conversation: ConversationId, error: unknown, flight: Flight<Landed>): void {
     if (!(error instanceof BackscrollError)) return;
     if (error.code === 'not_found' && !flight.invalidated) this.#missing.add(conversation, this.now);
-    if (endsKnowledge(error)) this.forgetOne(conversation);
+    if (!endsKnowledge(error)) return;
+    const isKnown = this.#store.has(conversation);
+    this.forgetOne(conversation);
+    void this.announce({ kind: 'gone', conversation }, { isKnown });
   }
 
   /** Forgets one conversation and lets no read under way bring it back. */
@@ -444,11 +544,16 @@ export class Library {
     const prefix = `${conversationKey(conversation)} `;
     this.#flights.invalidate((key) => key.startsWith(prefix));
     this.#store.delete(conversation);
+    this.#forgotten++;
     this.#options.onForgotten?.(conversation);
   }
 }
 
-function keyOf(query: Query | TimestampQuery): string {
+/** After so long it is looked again for what others have learnt of old rows, although the newest are what is missing. */
+const TAKEN_ANEW_MS = 10_000;
+
+/** What tells reads of a page from others. */
+export function keyOf(query: Query | TimestampQuery): string {
   if (query.mode !== 'before_timestamp') return queryKey(query);
   return `${query.mode} ${query.beforeTimestamp} ${query.publicOnly ? 'public' : 'all'}`;
 }

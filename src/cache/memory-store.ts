@@ -40,14 +40,18 @@ export class MemoryStore {
   readonly #entries: LRUCache<string, Entry>;
   #contacts: ContactIndex | null = null;
 
-  /** @param bytesMax what all knowledge together may hold. A single conversation beyond it is not kept. */
-  constructor(bytesMax: number) {
+  /**
+   * @param bytesMax what all knowledge together may hold. A single conversation beyond it is not kept.
+   * @param onEvicted told of what had to go for its size
+   */
+  constructor(bytesMax: number, onEvicted: (key: string, knowledge: Knowledge) => void = () => undefined) {
     this.#entries = new LRUCache({
       maxSize: bytesMax,
       sizeCalculation: ({ knowledge, proofs }) => ENTRY_BYTES + Math.ceil(knowledgeBytes(knowledge)) + keptProofBytes(proofs),
       // Where other knowledge takes its place, `set` does it; where one more proof does, they still hold.
-      dispose: ({ proofs }, key, reason) => {
+      dispose: ({ proofs, knowledge }, key, reason) => {
         if (reason === 'set') return;
+        if (reason === 'evict') onEvicted(key, knowledge);
         voidAll(proofs);
         this.#contacts?.delete(key);
       },

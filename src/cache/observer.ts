@@ -33,6 +33,10 @@ export interface CacheObserver {
   upstreamRead(reason: ReadReason, conversation: ConversationId, reader?: string): void;
   /** What became of an answer. After `foreign` the conversation is answered by exact query only. */
   learnt(outcome: LearnOutcome, conversation: ConversationId): void;
+  /** A caller's answer followed from what other processes have read. */
+  hitOfOthers?(): void;
+  /** What became of what another process has read. */
+  learntOfOthers?(outcome: LearnOutcome, conversation: ConversationId): void;
   /**
    * A reading showed these ids above all that was known: they came between it and `previousAskedAt`, when there was none. Both moments in
    * ms of the engine's clock.

@@ -9,5 +9,8 @@
  */
 export type Outcome = 'hit' | 'stale' | 'miss' | 'coalesced' | 'bypass';
 
+/** Where a hit was known: in this process, or by others who share what they know. */
+export type Level = 'memory' | 'shared';
+
 /** Every outcome, for metrics that start at zero. */
 export const OUTCOMES: readonly Outcome[] = ['hit', 'stale', 'miss', 'coalesced', 'bypass'];

@@ -14,10 +14,13 @@ import { Behind } from './behind.ts';
 import type { Library } from './library.ts';
 import { conversationKey } from './memory-store.ts';
 import type { CacheObserver, ReadReason, RowList } from './observer.ts';
+import type { SharedReads } from './shared-reads.ts';
 import { Shadow } from './shadow.ts';
 
 export interface ReadBehindOptions {
   readonly library: Library;
+  /** What other processes read; null where there are none. */
+  readonly shared: SharedReads | null;
   readonly observer: CacheObserver;
   /** Share of proved answers that are compared with upstream's own, 0 to 1. */
   readonly shadowRate: number;
@@ -34,14 +37,16 @@ const LATEST: Query = { mode: 'latest', publicOnly: false };
 
 export class ReadBehind {
   readonly #library: Library;
+  readonly #shared: SharedReads | null;
   readonly #observer: CacheObserver;
   readonly #behind: Behind;
   readonly #shadow: Shadow;
   /** The reads that have their turn at Chatwoot, by conversation. */
   readonly #reading = new Map<string, Promise<void>>();
 
-  constructor({ library, observer, shadowRate, random }: ReadBehindOptions) {
+  constructor({ library, shared, observer, shadowRate, random }: ReadBehindOptions) {
     this.#library = library;
+    this.#shared = shared;
     this.#observer = observer;
     this.#shadow = new Shadow({ rate: shadowRate, random });
     this.#behind = new Behind({
@@ -74,16 +79,37 @@ export class ReadBehind {
     const history = proof.refresh.history && this.#isWorthRefreshing(conversation);
     const { meta } = proof.refresh;
     if (!history && !meta && (exact || this.#library.nextSeal(conversation, query) === null)) return false;
-    this.#behind.offer(conversationKey(conversation), async (signal) => {
-      if (exact) {
-        await this.#read(conversation, query, 'refresh', signal);
-        return;
-      }
-      if (history) await this.#refresh(conversation, signal);
-      else if (meta) await this.#refreshMeta(conversation, signal);
-      await this.#seal(conversation, query, signal);
-    });
+    this.#behind.offer(conversationKey(conversation), (signal) =>
+      this.#forAll(conversation, async () => {
+        if (exact) {
+          await this.#read(conversation, query, 'refresh', signal);
+          return;
+        }
+        // Others may have done it.
+        const { history: isOld, meta: isMetaOld } =
+          this.#shared === null ? proof.refresh : this.#dueBehind(conversation, query, proof);
+        if (history && isOld) await this.#refresh(conversation, signal);
+        else if (isMetaOld) await this.#refreshMeta(conversation, signal);
+        await this.#seal(conversation, query, signal);
+      }),
+    );
     return true;
+  }
+
+  /** Reads what all processes want to be read, unless another one does. */
+  async #forAll(conversation: ConversationId, read: () => Promise<void>): Promise<void> {
+    if (this.#shared === null) return read();
+    const { reads, end } = await this.#shared.behind(conversation);
+    try {
+      if (reads) await read();
+    } finally {
+      end();
+    }
+  }
+
+  #dueBehind(conversation: ConversationId, query: Query, proof: Proof): Proof['refresh'] {
+    const found = this.#library.prove(conversation, query);
+    return found.proved ? found.refresh : proof.refresh;
   }
 
   /** After a forwarded page: has read what tells how long it stays true. */
@@ -92,24 +118,28 @@ export class ReadBehind {
       if (this.#library.isExact(conversation)) return;
       const witness = planWitness(this.#library.get(conversation).timeline, query);
       if (witness === null) return;
-      this.#behind.offer(conversationKey(conversation), (signal) => this.#read(conversation, witness, 'seal', signal));
+      this.#behind.offer(conversationKey(conversation), (signal) =>
+        this.#forAll(conversation, () => this.#read(conversation, witness, 'seal', signal)),
+      );
     });
   }
 
   /** After a change: has read what the newest page lacks, so that the next reader finds it. */
   probe(conversation: ConversationId): void {
     if (this.#library.isExact(conversation)) return;
-    this.#behind.offer(`${conversationKey(conversation)} probe`, async (signal) => {
-      const found = this.#library.prove(conversation, LATEST);
-      if (found.proved) return;
-      const { timeline, due } = this.#library.get(conversation);
-      const fill = planFill(timeline, LATEST, found, {
-        ...this.#library.planContext,
-        due,
-        isFed: this.#library.isFed(conversation),
-      });
-      await this.#read(conversation, fill ?? LATEST, 'probe', signal);
-    });
+    this.#behind.offer(`${conversationKey(conversation)} probe`, (signal) =>
+      this.#forAll(conversation, async () => {
+        const found = this.#library.prove(conversation, LATEST);
+        if (found.proved) return;
+        const { timeline, due } = this.#library.get(conversation);
+        const fill = planFill(timeline, LATEST, found, {
+          ...this.#library.planContext,
+          due,
+          isFed: this.#library.isFed(conversation),
+        });
+        await this.#read(conversation, fill ?? LATEST, 'probe', signal);
+      }),
+    );
   }
 
   /** Compares a sample of proved answers with upstream's own, as it gives them to the token of who was answered. */

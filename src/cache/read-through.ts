@@ -15,12 +15,14 @@ import { applyChange } from './apply-change.ts';
 import type { Change } from './changes.ts';
 import type { KeptProof } from './kept-proof.ts';
 import type { Extent, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
-import { endsKnowledge, Library } from './library.ts';
+import { endsKnowledge, keyOf, Library } from './library.ts';
 import { conversationKey } from './memory-store.ts';
-import type { Outcome } from './outcome.ts';
+import type { Level, Outcome } from './outcome.ts';
 import type { Outlook } from './outlook.ts';
 import { Probes } from './probes.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
+import type { Lease, Reach } from './shared-level.ts';
+import { SharedReads } from './shared-reads.ts';
 
 export interface ReadThroughOptions extends LibraryOptions {
   /** Share of proved answers that are compared with upstream's own, 0 to 1. */
@@ -54,6 +56,8 @@ export interface Answer {
   readonly rows: readonly Row[];
   readonly envelope: Envelope;
   readonly outcome: Outcome;
+  /** Where a hit came from. Default: what this process knew. */
+  readonly level?: Level;
   /** Age of the oldest part, ms. */
   readonly ageMs: number;
   /** How long the answer stays fresh, ms; negative for one that is past that; null where it was just read. */
@@ -98,13 +102,19 @@ export class ReadThrough {
   readonly #library: Library;
   readonly #behind: ReadBehind;
   readonly #probes: Probes | null;
+  readonly #sharedReads: SharedReads | null;
 
   constructor(options: ReadThroughOptions) {
     this.#options = options;
     this.#library = new Library(options);
     this.#probes = options.fedSince === undefined ? null : new Probes();
+    this.#sharedReads =
+      options.shared === undefined
+        ? null
+        : new SharedReads({ library: this.#library, waitMaxMs: this.#answerTimeoutMs * SEAL_SHARE });
     this.#behind = new ReadBehind({
       library: this.#library,
+      shared: this.#sharedReads,
       observer: options.observer,
       shadowRate: options.shadowRate ?? 0,
       random: options.random ?? Math.random,
@@ -221,14 +231,36 @@ export class ReadThrough {
     return this.#library.outlook(conversation, query);
   }
 
-  /** Forgets what is known; what is being read is not kept. @returns how many conversations were known. */
+  /** Forgets what is known; what is being read is not kept. Other processes do not hear of it. @returns how many conversations were known. */
   purge(extent: Extent): number {
     return this.#library.forget(extent);
   }
 
-  /** What changed at Chatwoot just now: what was asked before is not shown as fresh any more, be it on its way here. */
+  /** Forgets in all processes. @returns how many of them have heard of it; undefined where this is the only one, null where nobody could be told */
+  async purgeEverywhere(extent: Extent): Promise<{ readonly purged: number; readonly reach: Reach | undefined }> {
+    const purged = this.#library.forget(extent);
+    const reach = await this.#library.announce({ kind: 'purge', extent }, { waits: true });
+    return { purged, reach: this.#sharedReads === null ? undefined : reach };
+  }
+
+  /**
+   * What changed at Chatwoot just now: what was asked before is not shown as fresh any more, be it on its way here. Other processes hear
+   * of it by themselves, or by `announce`; of what is to be forgotten they hear in any case.
+   */
   apply(change: Change): void {
-    for (const conversation of applyChange(this.#library, change)) {
+    this.hear(change, this.#library.now);
+    if (change.kind === 'gone' || change.kind === 'contact-gone') void this.#library.announce(change);
+  }
+
+  /** The same for what only this process has heard of. @returns when the others can hear of it */
+  async announce(change: Change): Promise<void> {
+    this.hear(change, this.#library.now);
+    await this.#library.announce(change);
+  }
+
+  /** The same for what another process has announced: it changed at `at` (ms) or before. */
+  hear(change: Change, at: number): void {
+    for (const conversation of applyChange(this.#library, change, at)) {
       if (!this.#library.isFed(conversation)) continue;
       if (this.#probes?.take(conversationKey(conversation), this.#library.now) === true) this.#behind.probe(conversation);
     }
@@ -254,17 +286,43 @@ export class ReadThrough {
     this.#library.close(new BackscrollError('draining', 'Shutting down', { retryAfter: 5 }));
   }
 
-  #show(conversation: ConversationId, query: Query, proof: Proof, outcome: Outcome): Answer {
+  #show(conversation: ConversationId, query: Query, proof: Proof, outcome: Outcome, level?: Level): Answer {
     this.#behind.after(conversation, query, proof);
-    return this.#shown(proof, outcome);
+    return this.#shown(proof, outcome, level);
   }
 
-  #shown({ rows, envelope, asOf, freshUntil }: Proof, outcome: Outcome): Answer {
+  #shown({ rows, envelope, asOf, freshUntil }: Proof, outcome: Outcome, level: Level = 'memory'): Answer {
     const { now } = this.#library;
-    return { rows, envelope, outcome, ageMs: now - asOf, ttlMs: freshUntil - now, stored: true };
+    return { rows, envelope, outcome, level, ageMs: now - asOf, ttlMs: freshUntil - now, stored: true };
   }
 
+  /** Reads, but for what others have read or are about to. */
   async #read(
+    conversation: ConversationId,
+    query: Query,
+    demand: Demand,
+    gap: Gap | null,
+    when: When & { readonly signal: AbortSignal },
+  ): Promise<Answer> {
+    const shared = this.#sharedReads;
+    if (shared === null || gap === null || !this.#library.mayBeTaken(conversation, query, gap, when))
+      return this.#readHere(conversation, query, demand, gap, when);
+    let lease: Lease | null = null;
+    try {
+      const prove = (): Proof | Gap => this.#library.prove(conversation, query, when);
+      lease = await shared.before(conversation, keyOf(query), () => prove().proved, when.signal);
+      const found = prove();
+      if (found.proved) {
+        this.#options.observer.hitOfOthers?.();
+        return this.#show(conversation, query, found, 'hit', 'shared');
+      }
+      return await this.#readHere(conversation, query, demand, found, when);
+    } finally {
+      lease?.end();
+    }
+  }
+
+  async #readHere(
     conversation: ConversationId,
     query: Query,
     demand: Demand,

@@ -162,5 +162,10 @@ function missing(given: ReadonlySet<string>, settings: Partial<Settings>): strin
       problems.push(`${name} is set, but neither JWT_SECRET nor JWKS_URL, so that no token is accepted`);
     }
   }
+  const { redisUrls = [], redisCluster } = settings;
+  if (redisUrls.length > 1 && redisCluster === false)
+    problems.push('REDIS_URL names several servers, which only REDIS_CLUSTER=true permits');
+  if (redisCluster === true && redisUrls.some((url) => !/^\/?$/.test(new URL(url).pathname)))
+    problems.push('REDIS_URL names a database, which a cluster does not have');
   return problems;
 }

@@ -131,6 +131,23 @@ export function proxyUrl(text: string): string {
   return url.href;
 }
 
+export function redisUrls(text: string): readonly string[] {
+  if (text === '') return [];
+  return text.split(',').map((part) => {
+    const url = URL.canParse(part.trim()) ? new URL(part.trim()) : null;
+    if (url === null || !/^rediss?:$/.test(url.protocol) || url.hostname === '')
+      throw new Unacceptable('is not a URL that begins with redis:// or rediss://');
+    if (url.search !== '' || url.hash !== '') throw new Unacceptable('must not have a query or a fragment');
+    if (!/^\/?\d*$/.test(url.pathname)) throw new Unacceptable('must have nothing but the number of a database as its path');
+    return url.href;
+  });
+}
+
+export function redisPrefix(text: string): string {
+  if (!/^[\w.-]{1,64}$/.test(text)) throw new Unacceptable('must be 1 to 64 letters, digits, ".", "_" or "-"');
+  return text;
+}
+
 export function jwksUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:\/\//i.test(text)) throw new Unacceptable('is not a URL that begins with http:// or https://');

@@ -16,6 +16,8 @@ import {
   optional,
   proxyUrl,
   rate,
+  redisPrefix,
+  redisUrls,
   share,
   size,
   token,
@@ -312,6 +314,28 @@ export const SETTINGS = {
     example: '5s',
     meaning: 'Time for which the program, told to stop, is not ready and serves on: as long as a load balancer takes to notice',
     parse: duration('0s', '5m'),
+  },
+  redisUrls: {
+    name: 'REDIS_URL',
+    default: '',
+    example: 'redis://redis:6379',
+    meaning:
+      'Redis or Valkey in which processes share what they know, see [More than one machine](more-than-one-machine.md): `redis://` or, with TLS, `rediss://`. With `REDIS_CLUSTER=true` several nodes may be named, separated by commas',
+    secret: true,
+    parse: redisUrls,
+  },
+  redisCluster: {
+    name: 'REDIS_CLUSTER',
+    default: 'false',
+    example: 'true',
+    meaning: '`true` where `REDIS_URL` names nodes of a cluster',
+    parse: boolean,
+  },
+  redisPrefix: {
+    name: 'REDIS_PREFIX',
+    default: 'backscroll',
+    meaning: 'What names in Redis begin with: letters, digits, `.`, `_` and `-`',
+    parse: redisPrefix,
   },
   history: {
     name: 'HISTORY',

@@ -3,7 +3,8 @@
 
 import type { FastifyInstance } from 'fastify';
 import type { Extent } from '../cache/library.ts';
-import { invalidParameter } from '../errors.ts';
+import type { ReadThrough } from '../cache/read-through.ts';
+import { BackscrollError, invalidParameter } from '../errors.ts';
 import type { Query } from '../timeline/query.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { readerOf } from './authentication.ts';
@@ -11,8 +12,7 @@ import { parseQuery } from './parse-query.ts';
 import { splitTarget } from './target.ts';
 
 export interface AdminOptions {
-  /** Forgets, and tells how many conversations were known. */
-  readonly purge: (extent: Extent) => number;
+  readonly purge: ReadThrough['purgeEverywhere'];
   /** What is known of a conversation, and what the query would meet. Changes nothing. */
   readonly explain: (conversation: ConversationId, query: Query) => object;
 }
@@ -25,11 +25,18 @@ const CURSORS = ['before', 'after', 'filter_internal_messages'] as const;
  * - `GET /admin/explain?account=&conversation=`, with the parameters of a request for messages.
  */
 export function admin(app: FastifyInstance, { purge, explain }: AdminOptions): void {
-  app.delete('/admin/cache', (request) => {
+  app.delete('/admin/cache', async (request) => {
     const extent = readExtent(parametersOf(request.raw.url, EXTENT));
-    const purged = purge(extent);
-    request.log.info({ admin: readerOf(request).clientName, ...extent, purged }, 'cache purged');
-    return { purged };
+    const { purged, reach } = await purge(extent);
+    request.log.info({ admin: readerOf(request).clientName, ...extent, purged, ...reach }, 'cache purged');
+    if (reach === undefined) return { purged };
+    if (reach === null)
+      throw new BackscrollError(
+        'shared_level_unreachable',
+        'It is forgotten here. Redis does not answer, and the other processes are told as soon as it does; ask again to be sure',
+        { retryAfter: 1 },
+      );
+    return { purged, ...reach };
   });
   app.get('/admin/explain', (request, reply) => {
     void reply.header('cache-control', 'no-store');

@@ -14,9 +14,10 @@ function seconds(ms: number): number {
   return Math.floor(ms / 1000);
 }
 
-export function cacheStatus({ outcome, ttlMs, stored }: Pick<Answer, 'outcome' | 'ttlMs' | 'stored'>): string {
+export function cacheStatus({ outcome, level, ttlMs, stored }: Pick<Answer, 'outcome' | 'level' | 'ttlMs' | 'stored'>): string {
   if (outcome !== 'hit' && outcome !== 'stale') return stored ? STORED[outcome] : NOT_STORED[outcome];
-  return ttlMs === null ? STORED[outcome] : `${STORED[outcome]}; ttl=${seconds(ttlMs)}`;
+  const header = ttlMs === null ? STORED[outcome] : `${STORED[outcome]}; ttl=${seconds(ttlMs)}`;
+  return level === 'shared' ? `${header}; detail=shared` : header;
 }
 
 /** The header but for its ttl, which alone is different from answer to answer. */

@@ -65,7 +65,8 @@ export function openPassThrough(options: RoomOptions): Room {
       done(callers.refusal(request, reader.ownToken));
     },
     answerOwn: (request, own, asked) => messages.answer(request, own, asked),
-    register: (app) => passThrough(app, { ...options, callers, passage, metrics, apply: (change) => readThrough.apply(change) }),
+    register: (app) =>
+      passThrough(app, { ...options, callers, passage, metrics, apply: (change) => void readThrough.announce(change) }),
     close: () => passage.close(),
   };
 }

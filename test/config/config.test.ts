@@ -50,6 +50,9 @@ const NAMES = [
   'PASSED_BODY_MAX',
   'SHUTDOWN_TIMEOUT',
   'DRAIN_DELAY',
+  'REDIS_URL',
+  'REDIS_CLUSTER',
+  'REDIS_PREFIX',
   'HISTORY',
   'SHADOW_RATE',
   'LOG_LEVEL',
@@ -154,6 +157,9 @@ describe('settings', () => {
       passedBodyMaxBytes: 32 * 1024 * 1024,
       shutdownTimeoutMs: 10_000,
       drainDelayMs: 0,
+      redisUrls: [],
+      redisCluster: false,
+      redisPrefix: 'backscroll',
       history: 'proved',
       shadowRate: 0.001,
       logLevel: 'info',
@@ -231,6 +237,9 @@ describe('settings', () => {
     ['PASS_THROUGH', 'own-token', 'passThrough', 'own-token'],
     ['PASSED_BODY_MAX', '5mb', 'passedBodyMaxBytes', 5 * 1024 * 1024],
     ['SHUTDOWN_TIMEOUT', '0s', 'shutdownTimeoutMs', 0],
+    ['REDIS_URL', 'rediss://me:planted@redis:6380/2', 'redisUrls', ['rediss://me:planted@redis:6380/2']],
+    ['REDIS_CLUSTER', 'true', 'redisCluster', true],
+    ['REDIS_PREFIX', 'chat-1.b', 'redisPrefix', 'chat-1.b'],
     ['HISTORY', 'exact', 'history', 'exact'],
     ['SHADOW_RATE', '1', 'shadowRate', 1],
     ['SHADOW_RATE', '0', 'shadowRate', 0],
@@ -338,6 +347,11 @@ describe('settings', () => {
     ['UPSTREAM_BODY_MAX', '63kb', 'must be from 64kb to 256mb'],
     ['UPSTREAM_BODY_MAX', '257mb', 'must be from 64kb to 256mb'],
     ['SHUTDOWN_TIMEOUT', '6m', 'must be from 0s to 5m'],
+    ['REDIS_URL', 'planted:6379', 'is not a URL that begins with redis:// or rediss://'],
+    ['REDIS_URL', 'redis://', 'is not a URL that begins with redis:// or rediss://'],
+    ['REDIS_URL', 'redis://planted?db=1', 'must not have a query or a fragment'],
+    ['REDIS_URL', 'redis://planted/first', 'must have nothing but the number of a database as its path'],
+    ['REDIS_PREFIX', 'planted:', 'must be 1 to 64 letters, digits, ".", "_" or "-"'],
     ['HISTORY', 'all', 'must be one of proved, exact'],
     ['SHADOW_RATE', '1.1', 'must be a number from 0 to 1'],
     ['SHADOW_RATE', '-0.1', 'must be a number from 0 to 1'],
@@ -642,6 +656,13 @@ describe('CLIENTS_FILE', () => {
   });
 });
 
+test.each([
+  [{ REDIS_URL: 'redis://planted,redis://planted2' }, 'names several servers, which only REDIS_CLUSTER=true permits'],
+  [{ REDIS_URL: 'redis://planted/1', REDIS_CLUSTER: 'true' }, 'names a database, which a cluster does not have'],
+])('what REDIS_URL names is one server, or a cluster', (env, problem) => {
+  expect(problemsOf({ ...base, ...env })).toEqual([`REDIS_URL ${problem}`]);
+});
+
 describe('settingsTable', () => {
   const lines = settingsTable().split('\n');
 
@@ -652,7 +673,7 @@ describe('settingsTable', () => {
 
   test('says defaults and files of secrets', () => {
     expect(lines).toContain('| `PORT` | `8080` | Port to listen on; 0 takes a free one |');
-    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(8);
+    expect(lines.filter((line) => line.includes('_FILE`, the path'))).toHaveLength(9);
     expect(lines.find((line) => line.startsWith('| `CHATWOOT_URL`'))).toMatch(/^\| `CHATWOOT_URL` \| {2}\| Where/);
   });
 });

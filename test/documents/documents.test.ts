@@ -60,7 +60,7 @@ test('the errors table has each code with its status, and no other', () => {
 });
 
 test('the metrics are those of the program', () => {
-  const files = ['http/metrics', 'http/edge-metrics', 'http/feed-told', 'pass-through/pass-through-metrics'];
+  const files = ['http/metrics', 'http/edge-metrics', 'http/feed-told', 'pass-through/pass-through-metrics', 'shared/metrics'];
   const source = files.map((file) => textOf(`src/${file}.ts`)).join('\n');
   const exported = new Set([...source.matchAll(/'(backscroll_\w+)'/g)].map(([, name = '']) => name));
   const documented = tableRows(textOf('docs/operations.md')).flatMap(

@@ -10,6 +10,7 @@ import { expect, onTestFinished } from 'vitest';
 import { buildApp, type App } from '../../src/app.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { listen } from '../../src/http/listen.ts';
+import type { SharedTimes } from '../../src/shared/times.ts';
 import { CANARY, findCanary, searchForCanary } from './canary.ts';
 import type { FakeChatwoot } from './fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw, type RawRequest, type RawResponse } from './fake-chatwoot/raw-request.ts';
@@ -75,6 +76,8 @@ export interface BackscrollOptions {
   readonly now?: () => number;
   /** Tokens that callers bring themselves, and that messages are read with. */
   readonly ownTokens?: readonly string[];
+  /** How long it waits for Redis. */
+  readonly sharedTimes?: SharedTimes | undefined;
   /** Where it listens. Default 127.0.0.1 */
   readonly host?: string;
 }
@@ -104,6 +107,7 @@ export async function startBackscroll({
   clients,
   now,
   ownTokens = [],
+  sharedTimes,
   host = '127.0.0.1',
 }: BackscrollOptions): Promise<Backscroll> {
   plantToken(chatwoot);
@@ -128,6 +132,7 @@ export async function startBackscroll({
     logger,
     answeredLines: write,
     eventLoopDelayMaxMs: 0,
+    sharedTimes,
     ...(now === undefined ? {} : { now }),
   }); // Test machines are late.
   const url = await listen(app.http, { host, port: 0 });

@@ -43,6 +43,8 @@ export interface Rules {
   /** Longest time from an id's handing out to its commit, ms. Beyond `settleMs` the law may break until it is healed. */
   readonly commitDelayMaxMs: number;
   readonly freshness: Freshness;
+  /** Who answers need not have learnt all that was read: others did, and told of it late or never. */
+  readonly readByOthers?: boolean;
   /**
    * How histories begin, beside rows of all ages. `under-back-dated`: a late row, then a back-dated one, and what shows both
    * is read. `under-vouched`: a late row, then SETTLE goes by, and what does not show it is read. `overtaken`: a reading from
@@ -432,7 +434,7 @@ export class World {
     const mayBeMissing = this.#whatMayBeMissing(query, answer);
     const rows = this.rows.filter((row) => {
       if (isVisible(row, this.now)) return shown.has(row) || !mayBeMissing(row);
-      return shown.has(row) && row.deletedAt !== null && this.now - row.deletedAt <= oldestMs && !this.#gone.has(row);
+      return shown.has(row) && row.deletedAt !== null && this.now - row.deletedAt <= oldestMs && !this.#isKnownGone(row);
     });
     const limits = this.#subject.PAGE_LIMIT;
     const stale = this.#whyStale(
@@ -451,6 +453,10 @@ export class World {
       return;
     }
     throw new LawBroken(`${wrong}: ${JSON.stringify(query)} was answered with ${answer.map((row) => row.id).join(' ')}`);
+  }
+
+  #isKnownGone(row: ModelRow): boolean {
+    return this.#rules.readByOthers !== true && this.#gone.has(row);
   }
 
   #whatMayBeMissing(query: Query, answer: readonly ModelRow[]): (row: ModelRow) => boolean {

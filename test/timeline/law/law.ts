@@ -11,7 +11,7 @@ import { EMPTY_TIMELINE } from '../../../src/timeline/timeline.ts';
 import type { Excuse, Rules, Subject, Tally } from './history.ts';
 import { FRESHNESS, NO_TALLY, runHistory, SMALL_LIMITS } from './history.ts';
 
-const REAL_SUBJECT: Subject = {
+export const REAL_SUBJECT: Subject = {
   prove,
   learn,
   sawRows,
@@ -63,6 +63,8 @@ export interface LawOptions {
   readonly runs: number;
   readonly seed?: number | undefined;
   readonly subject?: Subject;
+  /** Makes another for each history, where it has a state. */
+  readonly subjectFor?: (script: Uint8Array) => Subject;
   readonly rules?: Rules;
   readonly excuse?: Excuse | undefined;
   /** Whether a history that breaks the law is made as short as can be, to be read. Default true. */
@@ -70,7 +72,15 @@ export interface LawOptions {
 }
 
 /** Checks the law over `runs` histories. @returns what was checked. @throws with the shrunk history where it breaks. */
-export function runLaw({ runs, seed, subject = REAL_SUBJECT, rules = EVERYTHING, excuse, shrink = true }: LawOptions): Tally {
+export function runLaw({
+  runs,
+  seed,
+  subject = REAL_SUBJECT,
+  subjectFor = () => subject,
+  rules = EVERYTHING,
+  excuse,
+  shrink = true,
+}: LawOptions): Tally {
   const total: Tally = { ...NO_TALLY };
   const limits = { ...subject.PAGE_LIMIT };
   // Pages small enough for short histories to fill.
@@ -78,7 +88,7 @@ export function runLaw({ runs, seed, subject = REAL_SUBJECT, rules = EVERYTHING,
   try {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 40, maxLength: 240 }), (script) => {
-        const tally = runHistory(script, subject, rules, excuse);
+        const tally = runHistory(script, subjectFor(script), rules, excuse);
         for (const key of Object.keys(total) as (keyof Tally)[]) total[key] += tally[key];
       }),
       { numRuns: runs, endOnFailure: !shrink, ...(seed === undefined ? {} : { seed }) },

@@ -1,0 +1,87 @@
+// Whatever Redis does, answers are right and come in time, and when it is well again what is known is shared again.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { REDIS_FAULTS } from '../support/faulty-redis.ts';
+import { HAS_REDIS, redisOfTest } from '../support/redis.ts';
+import { sampleChatwoot } from '../shared/house.ts';
+import { expectSharing, faultHouse, walkThrough, withFault } from '../shared/redis-fault.ts';
+
+/** More than the commands that the scenario sends. */
+const COMMANDS = 24;
+
+describe.skipIf(!HAS_REDIS)('with a fault that moves through the commands to Redis', () => {
+  test.each(REDIS_FAULTS)('%s, once and for good', async (fault) => {
+    const redis = await redisOfTest();
+    const house = await faultHouse(await sampleChatwoot(), redis);
+    for (let nth = 1; nth <= COMMANDS; nth++) {
+      await withFault(house, nth, fault, false);
+      if (nth % 3 === 0) await withFault(house, nth, fault, true);
+    }
+  });
+});
+
+describe.skipIf(!HAS_REDIS)('with a Redis', () => {
+  test('that stands still, and goes on', async () => {
+    const redis = await redisOfTest();
+    const house = await faultHouse(await sampleChatwoot(), redis);
+    redis.signal('SIGSTOP');
+    await walkThrough(house);
+    redis.signal('SIGCONT');
+    await expectSharing(house);
+  });
+
+  test('that is killed, and starts again empty', async () => {
+    const redis = await redisOfTest();
+    const house = await faultHouse(await sampleChatwoot(), redis);
+    await walkThrough(house);
+    await redis.kill();
+    await walkThrough(house);
+    await redis.restart();
+    await expectSharing(house);
+    const told = house.other.logs.filter((line) => line.includes('Redis can'));
+    expect(told.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
+      'Redis cannot be used: this process goes on alone',
+      'Redis can be used again',
+    ]);
+  });
+
+  test('that is emptied', async () => {
+    const redis = await redisOfTest();
+    const house = await faultHouse(await sampleChatwoot(), redis);
+    await walkThrough(house);
+    await redis.client.flushall();
+    await walkThrough(house);
+    await sleep(500); // Until it is heard of.
+    await expectSharing(house);
+  });
+
+  test.each(['allkeys-lru', 'noeviction'])('that is full, with %s', async (policy) => {
+    const redis = await redisOfTest('--maxmemory-policy', policy);
+    const house = await faultHouse(await sampleChatwoot(), redis);
+    await walkThrough(house);
+    await redis.client.config('SET', 'maxmemory', '1mb');
+    for (let n = 0; n < 500; n++) redis.client.set(`other:${n}`, 'x'.repeat(2000)).catch(() => undefined);
+    await walkThrough(house);
+    await redis.client.config('SET', 'maxmemory', '100mb');
+    await redis.client.flushall();
+    await sleep(500);
+    await expectSharing(house);
+  });
+
+  test('in which rubbish is where the program looks', async () => {
+    const redis = await redisOfTest();
+    const house = await faultHouse(await sampleChatwoot(), redis);
+    await walkThrough(house);
+    const keys = await redis.client.keys('*');
+    expect(keys.length).toBeGreaterThan(3);
+    for (const [at, key] of keys.entries()) {
+      await redis.client.del(key);
+      if (at % 2 === 0) await redis.client.set(key, 'rubbish');
+      else await redis.client.xadd(key, '*', 'e', 'rubbish', 'n', '99', 'w', 'x', 't', 'NaN');
+    }
+    await walkThrough(house);
+    await sleep(1000);
+    await expectSharing(house);
+  });
+});

@@ -1,0 +1,200 @@
+// The log of one conversation stays within its bounds, whatever is appended, and holds what is true.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { SharedReading } from '../../src/cache/shared-level.ts';
+import { RedisLevel } from '../../src/shared/level.ts';
+import { ENTRIES_MAX, FOLD_ENTRIES } from '../../src/shared/log.ts';
+import type { SharedObserver } from '../../src/shared/observer.ts';
+import { deriveSecrets } from '../../src/shared/secrets.ts';
+import { learn } from '../../src/timeline/learn.ts';
+import { prove } from '../../src/timeline/prove.ts';
+import type { Query } from '../../src/timeline/query.ts';
+import type { Row } from '../../src/timeline/reading.ts';
+import { EMPTY_TIMELINE } from '../../src/timeline/timeline.ts';
+import { FRESHNESS } from '../cache/library.ts';
+import { HAS_REDIS, redisOfTest, type RedisServer } from '../support/redis.ts';
+import { PATIENT } from './house.ts';
+import { SampleTexts } from './sample-texts.ts';
+
+const CONVERSATION = { accountId: 1, conversationId: 2 };
+
+async function levelOver(
+  { url }: RedisServer,
+  options: Partial<ConstructorParameters<typeof RedisLevel>[0]> = {},
+): Promise<{
+  level: RedisLevel;
+  refused: string[];
+}> {
+  const refused: string[] = [];
+  const observer: SharedObserver = {
+    exchanged() {},
+    moved() {},
+    refused: (reason) => void refused.push(reason),
+    lease() {},
+    heard() {},
+    hit() {},
+    learnt() {},
+    cutOff() {},
+    lost() {},
+    back() {},
+  };
+  const level = new RedisLevel({
+    urls: [url],
+    isCluster: false,
+    prefix: 'backscroll',
+    secrets: deriveSecrets({ chatwootUrl: 'http://chatwoot', tokenOf: () => 'token', tokens: ['token'] }),
+    freshness: FRESHNESS,
+    now: () => performance.timeOrigin + performance.now(),
+    observer,
+    times: PATIENT,
+    ...options,
+  });
+  onTestFinished(() => level.close());
+  level.listen({ hear() {}, forget() {} });
+  await level.isSharing();
+  return { level, refused };
+}
+
+/** Any number of rows, a minute apart, the last an hour ago. */
+function rowsUpTo(count: number): readonly Row[] {
+  const texts = new SampleTexts();
+  const last = Math.floor(Date.now() / 1000) - 3600;
+  return Array.from({ length: count }, (_, at) => ({
+    id: 1000 + at,
+    createdAt: last - 60 * (count - at),
+    internal: false,
+    raw: texts.row(1000 + at, last - 60 * (count - at)),
+  }));
+}
+
+function readingOf(rows: readonly Row[], query: Query): SharedReading {
+  const envelope = { head: '{"meta":{"labels":[]},"payload":[', tail: ']}' };
+  return { vouched: 0, reading: { query, rows, envelope, askedAt: performance.timeOrigin + performance.now() } };
+}
+
+const before = (id: number): Query => ({ mode: 'before', before: id, publicOnly: false });
+
+describe.skipIf(!HAS_REDIS)('the log of a conversation', () => {
+  test('takes at most half of the bytes of a walk of 1,000 rows, and tells all of it', async () => {
+    const redis = await redisOfTest();
+    const { level } = await levelOver(redis);
+    const epoch = level.epochOf(CONVERSATION)!;
+    const rows = rowsUpTo(1000);
+    for (let to = 1000; to > 0; to -= 20) {
+      level.append(CONVERSATION, epoch, readingOf(rows.slice(to - 20, to), before(1000 + to)));
+      // oxlint-disable-next-line no-await-in-loop -- as a walk goes
+      await level.idle();
+    }
+    const [key] = await redis.client.keys('*:{1/2}:*');
+    const bytes = (await redis.client.memory('USAGE', key!, 'SAMPLES', 0)) as number;
+    const raw = rows.reduce((sum, row) => sum + row.raw.length, 0);
+    expect(bytes / raw).toBeLessThan(0.5);
+    expect(await redis.client.xlen(key!)).toBeLessThanOrEqual(FOLD_ENTRIES);
+
+    const taken = await level.take(CONVERSATION, { epoch, cursor: '' });
+    const now = performance.timeOrigin + performance.now();
+    let timeline = EMPTY_TIMELINE;
+    for (const { reading } of taken!.readings)
+      ({ timeline } = learn(timeline, reading, { vouched: 0, settleMs: FRESHNESS.settleMs, expiredBefore: 0 }));
+    for (const id of [1980, 1500, 1020]) {
+      const proof = prove(timeline, before(id), { now, freshness: FRESHNESS });
+      expect(proof.proved && proof.rows.map((row) => row.id)).toEqual(Array.from({ length: 20 }, (_, at) => id - 20 + at));
+    }
+  });
+
+  test('stays short while a tail is polled for an hour', async () => {
+    const redis = await redisOfTest();
+    const { level } = await levelOver(redis);
+    const epoch = level.epochOf(CONVERSATION)!;
+    const rows = rowsUpTo(200);
+    for (let poll = 0; poll < 1200; poll++) {
+      const top = 20 + Math.floor(poll / 10);
+      const query: Query = { mode: 'after', after: 1000 + top - 1, publicOnly: false };
+      level.append(CONVERSATION, epoch, readingOf(rows.slice(top, top + (poll % 10 === 9 ? 1 : 0)), query));
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      if (poll % 20 === 0) await level.idle();
+    }
+    await level.idle();
+    const [key] = await redis.client.keys('*:{1/2}:*');
+    expect(await redis.client.xlen(key!)).toBeLessThanOrEqual(ENTRIES_MAX);
+    expect((await redis.client.memory('USAGE', key!, 'SAMPLES', 0)) as number).toBeLessThan(200_000);
+    expect(await redis.client.pttl(key!)).toBeGreaterThan(1_800_000);
+  });
+
+  test('never has more entries than it may, although nobody folds it', async () => {
+    const redis = await redisOfTest();
+    const { level } = await levelOver(redis);
+    const epoch = level.epochOf(CONVERSATION)!;
+    level.append(CONVERSATION, epoch, readingOf(rowsUpTo(1), before(2000)));
+    await level.idle();
+    const [key] = await redis.client.keys('*:{1/2}:*');
+    // What does not open is never folded away by what does.
+    for (let n = 0; n < 2 * ENTRIES_MAX; n++) await redis.client.xadd(key!, '*', 'e', 'x'.repeat(100), 'w', 'w', 't', '0');
+    for (let n = 0; n < ENTRIES_MAX; n++) {
+      level.append(CONVERSATION, epoch, readingOf([], before(1)));
+      // oxlint-disable-next-line no-await-in-loop
+      await level.idle();
+    }
+    expect(await redis.client.xlen(key!)).toBeLessThanOrEqual(ENTRIES_MAX);
+  });
+
+  test('is a miss, counted, where entries are those of another conversation, of nobody, or of a time to come', async () => {
+    const redis = await redisOfTest();
+    const { level, refused } = await levelOver(redis);
+    const epoch = level.epochOf(CONVERSATION)!;
+    level.append(CONVERSATION, epoch, readingOf(rowsUpTo(5), before(2000)));
+    await level.idle();
+    const [key = ''] = await redis.client.keys('*:{1/2}:*');
+    const [[, fields]] = (await redis.client.xrangeBuffer(key, '-', '+')) as [[Buffer, Buffer[]]];
+    const elsewhere = { accountId: 1, conversationId: 3 };
+    await redis.client.xadd(key.replace('{1/2}', '{1/3}'), '*', ...fields);
+    await redis.client.xadd(key.replace('{1/2}', '{1/3}'), '*', 'nothing', 'at all');
+    expect((await level.take(elsewhere, { epoch: level.epochOf(elsewhere)!, cursor: '' }))?.readings).toEqual([]);
+    expect(refused).toEqual(['sealed', 'sealed']);
+
+    const ahead = readingOf([], before(1));
+    level.append(CONVERSATION, epoch, { ...ahead, reading: { ...ahead.reading, askedAt: ahead.reading.askedAt + 60_000 } });
+    await level.idle();
+    expect((await level.take(CONVERSATION, { epoch, cursor: '' }))?.readings).toHaveLength(1);
+    expect(refused.at(-1)).toBe('undated');
+  });
+
+  test('of one process is not taken back by it, but for what it has forgotten', async () => {
+    const redis = await redisOfTest();
+    const { level } = await levelOver(redis);
+    const epoch = level.epochOf(CONVERSATION)!;
+    level.append(CONVERSATION, epoch, readingOf(rowsUpTo(5), before(2000)));
+    await level.idle();
+    const first = await level.take(CONVERSATION, { epoch, cursor: '' });
+    level.append(CONVERSATION, epoch, readingOf(rowsUpTo(5), before(1004)));
+    await level.idle();
+    expect(first?.readings).toHaveLength(1);
+    expect((await level.take(CONVERSATION, { epoch, cursor: first!.cursor }))?.readings).toEqual([]);
+  });
+});
+
+describe.skipIf(!HAS_REDIS)('a lease', () => {
+  test('is one process’s at a time, lives as long as it, and is given where nothing is new', async () => {
+    const redis = await redisOfTest();
+    const [{ level: one }, { level: other }] = [
+      await levelOver(redis, { times: { ...PATIENT, leaseMs: 200 } }),
+      await levelOver(redis),
+    ];
+    const epoch = one.epochOf(CONVERSATION)!;
+    const take = (level: RedisLevel, cursor = '') => level.take(CONVERSATION, { epoch, cursor, wants: 'a page' });
+    const taken = await take(one);
+    const lease = taken?.lease;
+    expect((await take(other))?.lease).toBe('held');
+    await sleep(300); // Longer than it lives by itself.
+    expect((await take(other))?.lease).toBe('held');
+    one.append(CONVERSATION, epoch, readingOf(rowsUpTo(5), before(2000)));
+    if (lease !== null && lease !== undefined && lease !== 'held') lease.end();
+    await one.idle();
+    const found = await take(other);
+    expect([found?.readings.length, found?.lease]).toEqual([1, null]);
+    let next = await take(other, found!.cursor);
+    while (next?.lease === 'held') next = await take(other, found!.cursor);
+    expect(next?.lease).toMatchObject({});
+  });
+});

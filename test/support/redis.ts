@@ -1,0 +1,87 @@
+// A real redis-server of a test's own: on a free port, without anything on disk, ended with the test.
+
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { Redis } from 'ioredis';
+import { onTestFinished } from 'vitest';
+import { freePort } from './free-port.ts';
+
+/** Whether this machine has one. */
+export const HAS_REDIS = (process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'redis-server')));
+
+if (!HAS_REDIS) {
+  const told = 'THE SHARED LEVEL IS NOT TESTED: there is no redis-server on this machine (apt-get install redis-server)';
+  if (process.env.CI === 'true') throw new Error(told);
+  process.stderr.write(`${told}\n`);
+}
+
+export interface RedisServer {
+  readonly url: string;
+  readonly port: number;
+  /** For the test to look, and to do harm. */
+  readonly client: Redis;
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void;
+  /** Ends it at once, as a machine does that loses power. */
+  kill(): Promise<void>;
+  /** Starts it again, empty, at the same port. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export async function startRedis(...settings: readonly string[]): Promise<RedisServer> {
+  const port = await freePort();
+  const folder = await mkdtemp(join(tmpdir(), 'backscroll-redis-'));
+  let server = await start(port, folder, settings);
+  const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 20, protocol: 2 });
+  client.on('error', () => undefined);
+  await once(client, 'ready');
+  const kill = async (): Promise<void> => {
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const ended = once(server, 'exit');
+    server.kill('SIGKILL');
+    await ended;
+  };
+  let isClosed = false;
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    client,
+    signal: (name) => void server.kill(name),
+    kill,
+    async restart() {
+      server = await start(port, folder, settings);
+      if (client.status !== 'ready') await once(client, 'ready');
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      client.disconnect();
+      await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The same, ended with the test that runs. */
+export async function redisOfTest(...settings: readonly string[]): Promise<RedisServer> {
+  const redis = await startRedis(...settings);
+  onTestFinished(() => redis.close());
+  return redis;
+}
+
+async function start(port: number, folder: string, settings: readonly string[]): Promise<ChildProcess> {
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no', ...settings];
+  const server = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  for await (const chunk of server.stdout) {
+    said += String(chunk);
+    if (said.includes('Ready to accept connections')) break;
+  }
+  server.stdout.destroy();
+  if (!said.includes('Ready to accept connections')) throw new Error(`redis-server did not start: ${said}`);
+  return server;
+}
