@@ -172,7 +172,8 @@ export async function buildApp({
   });
   shared?.level.listen({
     hear: (change, at) => readThrough.hear(change, at),
-    forget: (extent) => void readThrough.purge(extent),
+    lose: (at) => readThrough.loseDue(at),
+    forget: (extent, marksFrom) => void readThrough.purge(extent, marksFrom),
   });
   const renderer = new Renderer(Math.floor(config.cacheMemoryBytes * RENDERED_SHARE), (rows) => metrics.withheld(rows));
   const readiness = new Readiness({
@@ -241,7 +242,7 @@ export async function buildApp({
   if (config.feed.size > 0) {
     const { openFeed } = await import('./open-feed.ts');
     const apply = (change: Change): void => readThrough.apply(change);
-    const announce = (change: Change): void => void readThrough.announce(change);
+    const announce = (change: Change): void => readThrough.announce(change);
     feed = await openFeed({
       config,
       http,

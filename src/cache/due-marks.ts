@@ -2,7 +2,7 @@
 // it is taken from them. Bounded: of what is let go, and of what concerned a whole account, only the last moment is kept.
 
 import { LRUCache } from 'lru-cache';
-import { allDue, bothDue, NOTHING_DUE, type Due } from '../timeline/changes.ts';
+import { allDue, bothDue, lastDueAt, NOTHING_DUE, type Due } from '../timeline/changes.ts';
 
 export const MARKS_MAX = 10_000;
 export const ACCOUNTS_MAX = 1_000;
@@ -17,7 +17,7 @@ export class DueMarks {
     this.#conversations = new LRUCache({
       max: MARKS_MAX,
       dispose: (due, _key, reason) => {
-        if (reason === 'evict') this.#lose(due);
+        if (reason === 'evict') this.lose(lastDueAt(due));
       },
     });
   }
@@ -37,7 +37,12 @@ export class DueMarks {
     const [oldest] = this.#accounts;
     if (oldest === undefined) return;
     this.#accounts.delete(oldest[0]);
-    this.#lose(oldest[1]);
+    this.lose(lastDueAt(oldest[1]));
+  }
+
+  /** What became due until `at` (ms) is known of nothing. */
+  lose(at: number): void {
+    this.#lostAt = Math.max(this.#lostAt, at);
   }
 
   /** What is due of a conversation. */
@@ -51,9 +56,5 @@ export class DueMarks {
   /** It is known again, with what is due of it. */
   delete(key: string): void {
     this.#conversations.delete(key);
-  }
-
-  #lose(due: Due): void {
-    this.#lostAt = Math.max(this.#lostAt, due.tailAt, due.envelopeAt, due.rowsAt, due.contactRowsAt, ...due.rows.values());
   }
 }

@@ -21,7 +21,7 @@ import type { MessageId, Query } from '../timeline/query.ts';
 import { idRange, queryKey, takesNewest } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
 import type { Sequence } from '../timeline/sequence.ts';
-import { heardOfId, NOTHING_SEEN, sawRows } from '../timeline/sequence.ts';
+import { heardOfId, NOTHING_SEEN, sawRows, withoutMarks } from '../timeline/sequence.ts';
 import { AnswerCut } from '../upstream/map-broken-exchange.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
@@ -38,7 +38,7 @@ import type { CacheObserver, ReadReason } from './observer.ts';
 import type { Outlook } from './outlook.ts';
 import { nextRead } from './outlook.ts';
 import { ReadsUnderWay } from './reads-under-way.ts';
-import type { Announcement, Lease, Reach, SharedLevel } from './shared-level.ts';
+import type { AnnounceOptions, Announcement, Lease, Reach, SharedLevel } from './shared-level.ts';
 
 export interface LibraryOptions {
   readonly upstream: Upstream;
@@ -164,7 +164,15 @@ export class Library {
 
   /** From now on this conversation is. */
   giveUpProofsOf(conversation: ConversationId): void {
-    this.#store.set(conversation, exactly(this.#store.get(conversation)));
+    this.#keep(conversation, exactly({ ...this.#store.get(conversation), due: this.#dueOf(conversation) }));
+  }
+
+  /** Keeps what is known, or, where it does not fit into memory, what is due of it. */
+  #keep(conversation: ConversationId, knowledge: Knowledge): void {
+    const key = conversationKey(conversation);
+    this.#store.set(conversation, knowledge);
+    if (this.#store.has(conversation)) this.#dueMarks?.delete(key);
+    else this.#dueMarks?.mark(key, (due) => bothDue(due, knowledge.due));
   }
 
   /**
@@ -268,6 +276,16 @@ export class Library {
   /** Parts are due of all conversations of the account of which nothing is known here. */
   markUnknownDue(accountId: number, mark: (due: Due) => Due): void {
     this.#dueMarks?.markAccount(accountId, mark);
+  }
+
+  /** What became due until `at` (ms) of conversations of which nothing is known here has been lost. */
+  loseDue(at: number): void {
+    this.#dueMarks?.lose(at);
+  }
+
+  /** Another process found that ids do not rise: nothing that was seen vouches, nor do rows created before this second. */
+  distrustMarks(marksFrom: number): void {
+    this.#sequence = withoutMarks(this.#sequence, marksFrom);
   }
 
   /** An id has been handed out: whoever told of it had read it. */
@@ -408,7 +426,7 @@ export class Library {
   }
 
   /** Has all other processes hear of it, too. */
-  announce(announcement: Announcement, options?: { isKnown?: boolean; waits?: boolean }): Promise<Reach> | null {
+  announce(announcement: Announcement, options?: AnnounceOptions): Promise<Reach> | null {
     return this.#options.shared?.announce(announcement, options) ?? null;
   }
 
@@ -494,7 +512,7 @@ export class Library {
     if (refutation === null) return false;
     // Of what is known, nobody can say what rested on it. After a restore, rows are gone and their ids are others' besides.
     this.forget({});
-    void this.announce({ kind: 'purge', extent: {} });
+    void this.announce({ kind: 'purge', extent: {}, marksFrom: sequence.marksFrom });
     this.#options.observer.sequenceRefuted(refutation);
     return true;
   }
@@ -509,8 +527,7 @@ export class Library {
     };
     const before = { ...this.#store.get(conversation), due: this.#dueOf(conversation) };
     const { knowledge, outcome } = learnInto(before, this.#mode, reading, context);
-    this.#store.set(conversation, knowledge);
-    if (this.#store.has(conversation)) this.#dueMarks?.delete(conversationKey(conversation));
+    this.#keep(conversation, knowledge);
     return outcome;
   }
 

@@ -231,15 +231,20 @@ export class ReadThrough {
     return this.#library.outlook(conversation, query);
   }
 
-  /** Forgets what is known; what is being read is not kept. Other processes do not hear of it. @returns how many conversations were known. */
-  purge(extent: Extent): number {
+  /**
+   * Forgets what is known; what is being read is not kept. Other processes do not hear of it.
+   * @param marksFrom where another process found that ids do not rise, the second before which rows vouch for nothing
+   * @returns how many conversations were known
+   */
+  purge(extent: Extent, marksFrom?: number): number {
+    if (marksFrom !== undefined) this.#library.distrustMarks(marksFrom);
     return this.#library.forget(extent);
   }
 
   /** Forgets in all processes. @returns how many of them have heard of it; undefined where this is the only one, null where nobody could be told */
   async purgeEverywhere(extent: Extent): Promise<{ readonly purged: number; readonly reach: Reach | undefined }> {
     const purged = this.#library.forget(extent);
-    const reach = await this.#library.announce({ kind: 'purge', extent }, { waits: true });
+    const reach = await this.#library.announce({ kind: 'purge', extent }, { waits: 'long' });
     return { purged, reach: this.#sharedReads === null ? undefined : reach };
   }
 
@@ -252,10 +257,21 @@ export class ReadThrough {
     if (change.kind === 'gone' || change.kind === 'contact-gone') void this.#library.announce(change);
   }
 
-  /** The same for what only this process has heard of. @returns when the others can hear of it */
-  async announce(change: Change): Promise<void> {
+  /** The same for what only this process has heard of. */
+  announce(change: Change): void {
     this.hear(change, this.#library.now);
-    await this.#library.announce(change);
+    void this.#library.announce(change);
+  }
+
+  /** The same for what a caller wrote. @returns when all others have heard of it, so that it finds it wherever it asks; or soon, where they do not */
+  async announceWritten(change: Change): Promise<void> {
+    this.hear(change, this.#library.now);
+    await this.#library.announce(change, { waits: 'short' });
+  }
+
+  /** What became due until `at` (ms) of what is taken from others has been lost. */
+  loseDue(at: number): void {
+    this.#library.loseDue(at);
   }
 
   /** The same for what another process has announced: it changed at `at` (ms) or before. */

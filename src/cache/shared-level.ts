@@ -38,7 +38,14 @@ export interface TakeOptions {
 }
 
 /** Something that all processes are to hear of. */
-export type Announcement = Change | { readonly kind: 'purge'; readonly extent: Extent };
+export type Announcement =
+  | Change
+  | {
+      readonly kind: 'purge';
+      readonly extent: Extent;
+      /** Where ids were found not to rise: rows created before this second vouch for nothing. */
+      readonly marksFrom?: number;
+    };
 
 /** How many processes were known when something was announced, and how many of them have heard of it. Null where nobody could be told. */
 export type Reach = { readonly processes: number; readonly reached: number } | null;
@@ -54,7 +61,13 @@ export interface SharedLevel {
   append(conversation: ConversationId, epoch: string, reading: SharedReading): void;
   /**
    * Tells all others. Of what is to be forgotten, nothing is taken any more from the moment of the call.
-   * @param isKnown whether anything of it may be in the log. Default: true.
    */
-  announce(announcement: Announcement, options?: { readonly isKnown?: boolean; readonly waits?: boolean }): Promise<Reach>;
+  announce(announcement: Announcement, options?: AnnounceOptions): Promise<Reach>;
+}
+
+export interface AnnounceOptions {
+  /** Whether anything of it is known here. Default: true. */
+  readonly isKnown?: boolean;
+  /** Whether to wait for all others to hear of it, and how long at most. Default: not at all. */
+  readonly waits?: 'short' | 'long';
 }

@@ -66,7 +66,7 @@ export function openPassThrough(options: RoomOptions): Room {
     },
     answerOwn: (request, own, asked) => messages.answer(request, own, asked),
     register: (app) =>
-      passThrough(app, { ...options, callers, passage, metrics, apply: (change) => void readThrough.announce(change) }),
+      passThrough(app, { ...options, callers, passage, metrics, apply: (change) => readThrough.announceWritten(change) }),
     close: () => passage.close(),
   };
 }

@@ -30,8 +30,8 @@ export interface PassThroughOptions {
   readonly limitKey: (request: FastifyRequest) => string;
   /** Recognizes keys and tokens of this server's, or refuses. */
   readonly authenticate: onRequestHookHandler;
-  /** Told what was written. */
-  readonly apply: (change: Change) => void;
+  /** Told what was written. Its caller is answered when that is in force. */
+  readonly apply: (change: Change) => Promise<void>;
   readonly bodyMaxBytes: number;
   readonly timeoutMs: number;
 }
@@ -74,15 +74,15 @@ export function passThrough(app: FastifyInstance, options: PassThroughOptions): 
     let wasSent = false;
     const onSent = (): void => void (wasSent = true);
     const asked = { method, target: passed.target, headers, questionId, body, who: limitKey(request), onSent };
-    const answer = await passage.send({ ...asked, signal: gone.signal }).catch((error: unknown) => {
+    const answer = await passage.send({ ...asked, signal: gone.signal }).catch(async (error: unknown) => {
       body?.destroy();
       // Nobody knows whether it was written. Of a stranger, it was not.
-      if (change !== null && wasSent && own !== null && callers.isTaken(own)) apply(change);
+      if (change !== null && wasSent && own !== null && callers.isTaken(own)) await apply(change);
       throw error;
     });
     const isDone = answer.status >= 200 && answer.status < 300;
     // Before its caller hears of it, and asks.
-    if (change !== null && isDone) apply(change);
+    if (change !== null && isDone) await apply(change);
     if (own !== null && answer.status === 401) callers.refused(request, own);
     if (own !== null && isDone && needsToken(passed)) callers.taken(own);
 

@@ -23,6 +23,7 @@ const AnnouncementSchema = Type.Union([
   Type.Object({
     kind: Type.Literal('purge'),
     extent: Type.Object({ accountId: Type.Optional(Id), conversationId: Type.Optional(Id) }),
+    marksFrom: Type.Optional(Type.Number()),
   }),
 ]);
 

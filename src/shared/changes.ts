@@ -31,8 +31,12 @@ export interface ChangesOptions {
   readonly logMs: number;
   /** Another process announced it, at `at` of the engine's clock (ms) at the latest. */
   readonly onChange: (change: Change, at: number) => void;
+  /** Another process announced, as unknown to it, that a conversation has gone. */
+  readonly onUnknownGone: (conversation: ConversationId, epoch: string) => void;
+  /** What was announced until `at` (ms) and is no more to be had may have concerned anything. */
+  readonly onLost: (at: number) => void;
   /** All processes are to forget. */
-  readonly onForget: (extent: Extent) => void;
+  readonly onForget: (extent: Extent, marksFrom?: number) => void;
 }
 
 /** Changes that the stream keeps; more than a process misses while it reconnects. */
@@ -41,6 +45,8 @@ export const CHANGES_MAX = 10_000;
 export const EPOCHS_MAX = 4_096;
 /** Announcements that could not be sent yet. Beyond it all are told to forget everything. */
 export const UNSENT_MAX = 1_000;
+/** Announcements of its own that a process has not heard. Beyond it, it begins anew. */
+export const UNHEARD_MAX = 1_000;
 const HEARD_AT_ONCE_MAX = 500;
 const WAIT_MS = 400;
 const BEAT_EVERY_MS = 250;
@@ -67,8 +73,12 @@ export class SharedChanges {
   #hasJoined = false;
   #heardNumber = 0;
   #cursor = '0-0';
-  /** The last change when this process joined; blank without one. */
+  /** The last change when this process joined; blank when all up to it have been heard. */
   #joinedAt = '';
+  /** The number that the first change in the stream has unless some have been lost; Infinity when that is known. */
+  #firstNumber = 0;
+  /** The server is as it was some time ago. What was announced since, those who join do not know. */
+  #isSetBack = false;
   /** Monotonic, ms. */
   #heardAt = -Infinity;
   #beatAt = -Infinity;
@@ -106,18 +116,33 @@ export class SharedChanges {
     return this.#members.size;
   }
 
-  async announce(announcement: Announcement, { isKnown = true, waits = false } = {}): Promise<Reach> {
+  /** How many of its own announcements this process waits to hear. */
+  get unheard(): number {
+    return this.#barred.size;
+  }
+
+  async announce(announcement: Announcement, { isKnown = true, waitMs = 0 } = {}): Promise<Reach> {
+    const until = performance.now() + waitMs;
     const extent = extentOf(announcement);
     const field = extent === null || !isKnown ? '' : epochField(extent);
     const unsent: Unsent = { announcement, field, isSent: false };
-    if (field !== '' && extent !== null) this.#barred.set(unsent, extentTest(extent));
+    if (field !== '' && extent !== null) this.#bar(unsent, extentTest(extent));
     const number = await this.#send(unsent);
     unsent.isSent = number !== null;
     if (number === null) {
       this.#keepUnsent(unsent);
       return null;
     }
-    return waits ? this.#members.reach(number) : { processes: 0, reached: 0 };
+    return waitMs > 0 ? this.#members.reach(number, until) : { processes: 0, reached: 0 };
+  }
+
+  #bar(unsent: Unsent, concerns: (key: string) => boolean): void {
+    if (this.#barred.size >= UNHEARD_MAX) {
+      for (const each of this.#barred.keys()) if (each.isSent) this.#barred.delete(each);
+      // What it joins has them.
+      this.#missed();
+    }
+    this.#barred.set(unsent, concerns);
   }
 
   async close(): Promise<void> {
@@ -186,7 +211,7 @@ export class SharedChanges {
 
   /** Begins to follow. What was announced before this process heard may have been for it, so it knows nothing. */
   async #join(): Promise<void> {
-    const { link, clocks, now, logMs, onForget } = this.#options;
+    const { link, clocks, now, logMs, onForget, onLost } = this.#options;
     const sentAt = now();
     const reply = await link.run('beat', (client) =>
       JOIN.run(client, [this.#names.epochs, this.#names.stream], [newEpoch(), keptMs(logMs)]),
@@ -194,7 +219,9 @@ export class SharedChanges {
     const [seconds, micros, number, fields, last] = listOf(reply);
     clocks.sample(this.#names.epochs, { sentAt, toldMs: timeOf(seconds, micros), receivedAt: now() });
     const epochs = pairsOf(fields);
-    epochs.delete('n');
+    this.#firstNumber = Number(epochs.get('from')) + 1;
+    for (const name of ['n', 'from']) epochs.delete(name);
+    this.#isSetBack ||= epochs.get(ALL) === this.#epochs.all && Number(number) < this.#heardNumber;
     this.#epochs.adopt(epochs);
     this.#heardNumber = this.#expected = Number(number);
     this.#cursor = '0-0';
@@ -203,6 +230,12 @@ export class SharedChanges {
     // The epochs are those after what has been sent.
     for (const each of this.#barred.keys()) if (each.isSent) this.#barred.delete(each);
     onForget({});
+    if (this.#joinedAt === '' && this.#firstNumber <= this.#heardNumber) {
+      onLost(now());
+      this.#firstNumber = Infinity;
+    }
+    if (this.#isSetBack) void this.announce({ kind: 'purge', extent: {} });
+    this.#isSetBack = false;
     await this.#members.tell(this.#heardNumber);
   }
 
@@ -218,17 +251,13 @@ export class SharedChanges {
 
   /** @returns whether there was no more to hear */
   async #hear(): Promise<boolean> {
-    const reply: unknown = await this.#follower.xreadBuffer(
-      'COUNT',
-      HEARD_AT_ONCE_MAX,
-      'BLOCK',
-      WAIT_MS,
-      'STREAMS',
-      this.#names.stream,
-      this.#cursor,
-    );
-    const [stream] = reply === null ? [] : listOf(reply);
-    const entries = stream === undefined ? [] : entriesOf(listOf(stream)[1]);
+    const [stream, after] = [this.#names.stream, this.#cursor];
+    // Who has just joined hears what there is, and can share.
+    const reply: unknown = await (this.#heardAt === -Infinity
+      ? this.#follower.xreadBuffer('COUNT', HEARD_AT_ONCE_MAX, 'STREAMS', stream, after)
+      : this.#follower.xreadBuffer('COUNT', HEARD_AT_ONCE_MAX, 'BLOCK', WAIT_MS, 'STREAMS', stream, after));
+    const [heard] = reply === null ? [] : listOf(reply);
+    const entries = heard === undefined ? [] : entriesOf(listOf(heard)[1]);
     if (entries.length === 0) return true;
     const clock = this.#options.clocks.of(this.#names.epochs);
     const now = this.#options.now();
@@ -236,14 +265,19 @@ export class SharedChanges {
       this.#cursor = id;
       const number = Number(fields.get('n')?.toString('latin1'));
       const announcedAt = clock.isKnown ? Math.min(now, clock.toOursAtMost(Number(id.slice(0, id.indexOf('-'))) + 1)) : now;
-      const isBefore = this.#joinedAt !== '';
-      if (isBefore) this.#heardBefore(fields, announcedAt);
-      else if (number === this.#heardNumber + 1) this.#heard(number, fields, announcedAt);
-      else {
+      if (number > this.#firstNumber) this.#options.onLost(announcedAt);
+      this.#firstNumber = Infinity;
+      if (this.#joinedAt !== '' && !isBelow(this.#joinedAt, id)) {
+        this.#heardBefore(fields, announcedAt);
+        if (id === this.#joinedAt) this.#joinedAt = '';
+      } else if (number === this.#heardNumber + 1) {
+        this.#joinedAt = '';
+        this.#heard(number, fields, announcedAt);
+      } else {
+        this.#isSetBack = number <= this.#heardNumber && textOf(fields, 'a') === this.#epochs.all;
         this.#missed();
         return false;
       }
-      if (isBefore && !isBelow(id, this.#joinedAt)) this.#joinedAt = '';
     }
     // Whoever waits for all to have heard is waiting.
     await this.#members.tell(this.#heardNumber);
@@ -253,28 +287,30 @@ export class SharedChanges {
   /** Of what was announced before this process came, readings in the logs may be older: parts of them are due. */
   #heardBefore(fields: ReadonlyMap<string, Buffer>, announcedAt: number): void {
     const announcement = decodeChange(this.#options.secrets.changesKey, fields.get('e'));
-    if (fields.get('w')?.toString('latin1') === this.#options.writer) this.#heardOwn(announcement);
+    if (textOf(fields, 'w') === this.#options.writer) this.#heardOwn(announcement);
     if (announcement === null || announcement.kind === 'purge' || extentOf(announcement) !== null) return;
     this.#options.onChange(announcement, announcedAt);
   }
 
   #heard(number: number, fields: ReadonlyMap<string, Buffer>, announcedAt: number): void {
-    const { observer, now, writer, secrets, onChange, onForget } = this.#options;
-    const textOf = (name: string): string => fields.get(name)?.toString('latin1') ?? '';
+    const { observer, now, writer, secrets, onChange, onForget, onUnknownGone } = this.#options;
     this.#heardNumber = number;
     this.#expected = Math.max(this.#expected, number);
-    const field = textOf('f');
-    if (field !== '') this.#epochs.move(field, String(number), textOf('a'));
+    const field = textOf(fields, 'f');
+    if (field !== '') this.#epochs.move(field, String(number), textOf(fields, 'a'));
     observer.heard(Math.max(0, now() - announcedAt));
     const announcement = decodeChange(secrets.changesKey, fields.get('e'));
-    if (textOf('w') === writer) return this.#heardOwn(announcement);
+    if (textOf(fields, 'w') === writer) return this.#heardOwn(announcement);
     // What cannot be read may be anything.
     if (announcement === null) {
       observer.refused('sealed');
       return onForget({});
     }
-    if (announcement.kind === 'purge') return onForget(announcement.extent);
+    if (announcement.kind === 'purge') return onForget(announcement.extent, announcement.marksFrom);
     onChange(announcement, announcedAt);
+    if (announcement.kind !== 'gone' || field !== '') return;
+    const epoch = this.#epochs.of(announcement.conversation);
+    if (epoch !== null) onUnknownGone(announcement.conversation, epoch);
   }
 
   #heardOwn(announcement: Announcement | null): void {
@@ -294,7 +330,8 @@ export class SharedChanges {
     this.#beatAt = performance.now();
     const [seconds, micros, number, all] = listOf(reply);
     clocks.sample(this.#names.epochs, { sentAt, toldMs: timeOf(seconds, micros), receivedAt: now() });
-    if (String(all) !== this.#epochs.all && Number(number) <= this.#heardNumber) return this.#missed();
+    const isAnother = String(all) !== this.#epochs.all && Number(number) <= this.#heardNumber;
+    if (isAnother || Number(number) < this.#heardNumber) return this.#missed();
     this.#expected = Math.max(this.#expected, Number(number));
     await this.#members.tell(this.#heardNumber);
     await this.#members.ask();
@@ -307,6 +344,10 @@ export class SharedChanges {
     this.#options.observer.cutOff();
     this.#options.onForget({});
   }
+}
+
+function textOf(fields: ReadonlyMap<string, Buffer>, name: string): string {
+  return fields.get(name)?.toString('latin1') ?? '';
 }
 
 function newEpoch(): string {

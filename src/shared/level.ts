@@ -4,7 +4,15 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../cache/changes.ts';
 import type { Extent } from '../cache/library.ts';
-import type { Announcement, Reach, SharedLevel, SharedReading, Taken, TakeOptions } from '../cache/shared-level.ts';
+import type {
+  AnnounceOptions,
+  Announcement,
+  Reach,
+  SharedLevel,
+  SharedReading,
+  Taken,
+  TakeOptions,
+} from '../cache/shared-level.ts';
 import type { Freshness } from '../timeline/freshness.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { SharedChanges } from './changes.ts';
@@ -31,20 +39,24 @@ export interface SharedOptions {
 export interface Listener {
   /** Another process announced it, at `at` of the engine's clock (ms) at the latest. */
   hear(change: Change, at: number): void;
-  /** All processes are to forget. */
-  forget(extent: Extent): void;
+  /** What changed until `at` (ms) is not known of anything that is taken from others. */
+  lose(at: number): void;
+  /** All processes are to forget, and to let rows created before `marksFrom` (s) vouch for nothing. */
+  forget(extent: Extent, marksFrom?: number): void;
 }
 
 export class RedisLevel implements SharedLevel {
   readonly link: Link;
   readonly #logs: SharedLogs;
   readonly #changes: SharedChanges;
+  readonly #times: SharedTimes;
   #listener: Listener | null = null;
 
   constructor(given: SharedOptions) {
     const options = { times: SHARED_TIMES, ...given };
     const linkOptions: LinkOptions = options;
     const writer = randomBytes(9).toString('base64url');
+    this.#times = options.times;
     this.link = new Link(linkOptions);
     const clocks = new Clocks({
       isCluster: options.isCluster,
@@ -60,13 +72,20 @@ export class RedisLevel implements SharedLevel {
       writer,
       logMs: logMs(options.freshness),
       onChange: (change, at) => this.#listener?.hear(change, at),
-      onForget: (extent) => this.#listener?.forget(extent),
+      onUnknownGone: (conversation, epoch) => void this.#hearGone(conversation, epoch),
+      onLost: (at) => this.#listener?.lose(at),
+      onForget: (extent, marksFrom) => this.#listener?.forget(extent, marksFrom),
     });
   }
 
   /** Has the engine hear of what others announce; before, nothing is shared. */
   listen(listener: Listener): void {
     this.#listener = listener;
+  }
+
+  /** How many of its own announcements this process waits to hear. */
+  get unheard(): number {
+    return this.#changes.unheard;
   }
 
   /** How many processes there are, as far as was heard. */
@@ -86,12 +105,30 @@ export class RedisLevel implements SharedLevel {
     this.#logs.append(conversation, epoch, reading);
   }
 
-  async announce(announcement: Announcement, options?: { isKnown?: boolean; waits?: boolean }): Promise<Reach> {
+  async announce(announcement: Announcement, options: AnnounceOptions = {}): Promise<Reach> {
+    const { isKnown = true, waits } = options;
     if (announcement.kind === 'gone') {
       const epoch = this.#changes.epochOf(announcement.conversation);
-      if (epoch !== null) this.#logs.forget(announcement.conversation, epoch);
+      if (!isKnown) return this.#announceUnknownGone(announcement, epoch);
+      if (epoch !== null) void this.#logs.drop(announcement.conversation, epoch);
     }
-    return this.#changes.announce(announcement, options);
+    const heard = this.#changes.announce(announcement, { waitMs: waits === undefined ? 0 : this.#times.waitMs[waits] });
+    // Redis may take its time on the way there and back besides.
+    return waits === 'short' ? Promise.race([heard, sleep(this.#times.waitMs.short, null, { ref: false })]) : heard;
+  }
+
+  /**
+   * Announces that a conversation has gone of which nothing is known here. It gets a new epoch only where something is in its log: anybody
+   * may ask for any number of conversations that are not there.
+   */
+  async #announceUnknownGone(gone: Change & { kind: 'gone' }, epoch: string | null): Promise<Reach> {
+    const isKnown = epoch === null || (await this.#logs.drop(gone.conversation, epoch));
+    return this.#changes.announce(gone, { isKnown });
+  }
+
+  /** What this process has appended since the other found nothing is announced to have gone, too. */
+  async #hearGone(conversation: ConversationId, epoch: string): Promise<void> {
+    if (await this.#logs.drop(conversation, epoch)) await this.#changes.announce({ kind: 'gone', conversation });
   }
 
   /** Resolves when what is known can be shared. */

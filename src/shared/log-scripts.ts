@@ -46,17 +46,17 @@ return {length + 1, total}
 `);
 
 /**
- * KEYS log. ARGV first and last entry that were folded, entry, writer, log ms. What came after them stays, behind the new entry as far
- * as order goes for nobody. Returns 1, or 0 where somebody else has folded meanwhile.
+ * KEYS log. ARGV first and last entry that were folded, entry, log ms. What came after them stays; order goes for nobody. The new entry is
+ * nobody's own: who folds has not learnt what it folds. Returns 1, or 0 where somebody else has folded meanwhile.
  */
 export const COMPACT = new Script(`${COMMON}
 local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 if not first or first[1] ~= ARGV[1] then return 0 end
 local total = #ARGV[3]
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[2], '+')) do total = total + bytes_of(entry) end
-redis.call('XADD', KEYS[1], '*', 'e', ARGV[3], 'w', ARGV[4], 't', total)
+redis.call('XADD', KEYS[1], '*', 'e', ARGV[3], 'w', '', 't', total)
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', ARGV[2])) do redis.call('XDEL', KEYS[1], entry[1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 `);
 

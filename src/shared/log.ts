@@ -38,7 +38,7 @@ export const LOG_BYTES_MAX = 8 * 1024 * 1024;
 export const ENTRY_BYTES_MAX = 4 * 1024 * 1024;
 export const FOLD_ENTRIES = 24;
 /** Entries that are being sealed or on their way; beyond it what is read is not shared. */
-const APPENDING_MAX = 256;
+export const APPENDING_MAX = 256;
 
 /** How often a lease is prolonged in its time. */
 const KEPT_TIMES = 3;
@@ -53,17 +53,13 @@ export class SharedLogs {
   readonly #options: LogOptions;
   readonly #logMs: number;
   readonly #appending = new Map<string, Promise<void>>();
+  #appends = 0;
   readonly #folding = new Set<string>();
   readonly #leases = new Set<() => void>();
 
   constructor(options: LogOptions) {
     this.#options = options;
     this.#logMs = logMs(options.freshness);
-  }
-
-  /** How many appends are under way. */
-  get appending(): number {
-    return this.#appending.size;
   }
 
   async take(conversation: ConversationId, { epoch, cursor, wants }: TakeOptions): Promise<Taken | null> {
@@ -100,7 +96,8 @@ export class SharedLogs {
     const key = this.#keyOf(conversation, epoch);
     const { clocks } = this.#options;
     const clock = clocks.of(key);
-    if (this.#appending.size >= APPENDING_MAX || !clock.isKnown) return;
+    if (this.#appends >= APPENDING_MAX || !clock.isKnown) return;
+    this.#appends++;
     const told = { vouched, reading: { ...reading, askedAt: clock.toServer(reading.askedAt) } };
     const before = this.#appending.get(key) ?? Promise.resolve();
     const done = before
@@ -109,6 +106,7 @@ export class SharedLogs {
         if (error instanceof NotHad && error.word === 'WRONGTYPE') this.forget(conversation, epoch);
       })
       .finally(() => {
+        this.#appends--;
         if (this.#appending.get(key) === done) this.#appending.delete(key);
       });
     this.#appending.set(key, done);
@@ -118,6 +116,18 @@ export class SharedLogs {
   forget(conversation: ConversationId, epoch: string): void {
     const key = this.#keyOf(conversation, epoch);
     this.#options.link.run('forget', (client) => client.unlink(key)).catch(() => undefined);
+  }
+
+  /** The same, after what is being appended. @returns whether anything may have been in it */
+  async drop(conversation: ConversationId, epoch: string): Promise<boolean> {
+    const key = this.#keyOf(conversation, epoch);
+    await this.#appending.get(key);
+    return this.#options.link
+      .run('forget', (client) => client.unlink(key))
+      .then(
+        (dropped) => dropped !== 0,
+        () => true,
+      );
   }
 
   /** Resolves when nothing is being appended. */
@@ -152,7 +162,7 @@ export class SharedLogs {
     if (this.#folding.has(key)) return;
     this.#folding.add(key);
     try {
-      const { link, writer, freshness } = this.#options;
+      const { link, freshness } = this.#options;
       const { toldMs, entries } = takeReply(
         await link.run('compact', (client) => TAKE.run(client, [key, key], ['', ENTRIES_MAX, '', 0, this.#logMs])),
       );
@@ -162,7 +172,7 @@ export class SharedLogs {
       const dated = shared.filter(({ reading }) => this.#isDated(reading.askedAt, toldMs));
       const sealed = await this.#sealAll(key, accountId, foldReadings(dated, { now: toldMs, freshness }));
       if (sealed === null) return;
-      await link.run('compact', (client) => COMPACT.run(client, [key], [first.id, last.id, sealed, writer, this.#logMs]));
+      await link.run('compact', (client) => COMPACT.run(client, [key], [first.id, last.id, sealed, this.#logMs]));
     } finally {
       this.#folding.delete(key);
     }

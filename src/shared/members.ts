@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reach } from '../cache/shared-level.ts';
 import { MEMBERS, PRESENT } from './change-scripts.ts';
 import type { Link } from './link.ts';
-import { listOf, pairsOf } from './replies.ts';
+import { pairsOf } from './replies.ts';
 
 export interface MembersOptions {
   readonly link: Link;
@@ -17,8 +17,6 @@ export interface MembersOptions {
 
 /** A member that has not been heard of for so long has gone, s. */
 const GONE_AFTER_S = 3;
-/** How long an announcement waits for the others to hear of it, ms. */
-export const REACH_MS = 1_500;
 const LOOK_EVERY_MS = 5;
 
 export class Members {
@@ -45,9 +43,8 @@ export class Members {
     await link.run('beat', (client) => client.hdel(key, writer)).catch(() => undefined);
   }
 
-  /** Waits for a while until all who are there have heard of the change with this number. */
-  async reach(number: number): Promise<Reach> {
-    const until = performance.now() + REACH_MS;
+  /** Waits until all who are there have heard of the change with this number, or until this moment (monotonic, ms). */
+  async reach(number: number, until: number): Promise<Reach> {
     for (;;) {
       // oxlint-disable-next-line no-await-in-loop -- asks again
       const members = await this.ask();
@@ -64,14 +61,10 @@ export class Members {
   async ask(): Promise<ReadonlyMap<string, number> | null> {
     const { link, key } = this.#options;
     try {
-      const [told, fields] = listOf(await link.run('beat', (client) => MEMBERS.run(client, [key], [])));
-      const present = new Map<string, number>();
-      for (const [member, text] of pairsOf(fields)) {
-        const [heard = 0, at = 0] = text.split(' ').map(Number);
-        if (Number(told) - at <= GONE_AFTER_S) present.set(member, heard);
-      }
-      this.#size = Math.max(1, present.size);
-      return present;
+      const fields = await link.run('beat', (client) => MEMBERS.run(client, [key], [GONE_AFTER_S]));
+      const present = [...pairsOf(fields)].map(([member, text]) => [member, Number.parseInt(text, 10)] as const);
+      this.#size = Math.max(1, present.length);
+      return new Map(present);
     } catch {
       return null;
     }

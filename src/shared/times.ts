@@ -7,8 +7,16 @@ export interface SharedTimes {
   readonly silentMs: number;
   /** A process that has not heard of changes for so long does not use what is shared, ms. */
   readonly deafMs: number;
+  /** How long an announcement may wait for all to hear of it that waits a long time, and a short one, ms. */
+  readonly waitMs: { readonly long: number; readonly short: number };
   /** A lease lives no longer than this without its process, ms, so nobody waits longer for one that has gone. */
   readonly leaseMs: number;
 }
 
-export const SHARED_TIMES: SharedTimes = { timeoutMs: 100, silentMs: 1_500, deafMs: 1_500, leaseMs: 120 };
+export const SHARED_TIMES: SharedTimes = {
+  timeoutMs: 100,
+  silentMs: 1_500,
+  deafMs: 1_500,
+  waitMs: { long: 1_500, short: 100 },
+  leaseMs: 120,
+};

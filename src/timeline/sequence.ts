@@ -82,6 +82,12 @@ export function heardOfId(sequence: Sequence, id: MessageId, seenAt: number, set
   return { ...sequence, seen: sawId(sequence.seen, id, seenAt, settleMs) };
 }
 
+/** Another has found a refutation, after which rows created before the second `marksFrom` make no marks. */
+export function withoutMarks(sequence: Sequence, marksFrom: number): Sequence {
+  const { aheadMs, refutations } = sequence;
+  return { seen: [], aheadMs, marksFrom: Math.max(sequence.marksFrom, marksFrom), refutations: refutations + 1 };
+}
+
 function aheadOf(row: Row, seenAt: number): number {
   const aheadMs = row.createdAt * 1000 - seenAt;
   return aheadMs <= AHEAD_MAX_MS ? aheadMs : 0;

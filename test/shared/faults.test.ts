@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { HAS_REDIS, redisOfTest } from '../support/redis.ts';
-import { sampleChatwoot } from './house.ts';
+import { PATIENT, sampleChatwoot } from './house.ts';
 import { expectSharing, faultHouse, walkThrough, withFault } from './redis-fault.ts';
 
 describe.skipIf(!HAS_REDIS)('with a fault on the way to Redis', () => {
@@ -18,7 +18,7 @@ describe.skipIf(!HAS_REDIS)('with a fault on the way to Redis', () => {
 
   test('that starts again empty: one line when it is lost, one when it is back', async () => {
     const redis = await redisOfTest();
-    const house = await faultHouse(await sampleChatwoot(), redis);
+    const house = await faultHouse(await sampleChatwoot(), redis, PATIENT);
     await redis.kill();
     await walkThrough(house);
     await redis.restart();

@@ -21,7 +21,13 @@ export async function sampleChatwoot(): Promise<FakeChatwoot> {
 }
 
 /** Machines that tests run on are late. */
-export const PATIENT: SharedTimes = { timeoutMs: 3_000, silentMs: 5_000, deafMs: 10_000, leaseMs: 3_000 };
+export const PATIENT: SharedTimes = {
+  timeoutMs: 3_000,
+  silentMs: 5_000,
+  deafMs: 10_000,
+  waitMs: { long: 5_000, short: 5_000 },
+  leaseMs: 3_000,
+};
 
 /** A process that shares over this Redis, ended with the test. */
 export async function sharing(

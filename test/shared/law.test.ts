@@ -11,11 +11,11 @@ describe('whenever one of three engines over one log proves, the model agrees', 
   test.each<[string, Rules, number?]>([
     ['back-dated rows and clock steps', { ...EVERYTHING, lateCommits: false }],
     ['late commits within SETTLE', { ...EVERYTHING, backDating: false }],
-    ['imports in the middle of a walk, twice', IMPORTS, 150],
+    ['imports in the middle of a walk, twice', IMPORTS, 60],
     ['readings that arrive after others that were sent later', OVERTAKEN],
   ])(
     'over %s',
-    (_name, rules, runs = 700) => {
+    (_name, rules, runs = 250) => {
       const taken = { taken: 0, folded: 0 };
       const tally = runLaw({
         runs,

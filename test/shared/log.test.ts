@@ -1,77 +1,17 @@
 // The log of one conversation stays within its bounds, whatever is appended, and holds what is true.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import type { SharedReading } from '../../src/cache/shared-level.ts';
-import { RedisLevel } from '../../src/shared/level.ts';
-import { ENTRIES_MAX, FOLD_ENTRIES } from '../../src/shared/log.ts';
-import type { SharedObserver } from '../../src/shared/observer.ts';
-import { deriveSecrets } from '../../src/shared/secrets.ts';
+import { describe, expect, test } from 'vitest';
+import type { RedisLevel } from '../../src/shared/level.ts';
+import { APPENDING_MAX, ENTRIES_MAX, FOLD_ENTRIES } from '../../src/shared/log.ts';
 import { learn } from '../../src/timeline/learn.ts';
 import { prove } from '../../src/timeline/prove.ts';
 import type { Query } from '../../src/timeline/query.ts';
-import type { Row } from '../../src/timeline/reading.ts';
 import { EMPTY_TIMELINE } from '../../src/timeline/timeline.ts';
 import { FRESHNESS } from '../cache/library.ts';
-import { HAS_REDIS, redisOfTest, type RedisServer } from '../support/redis.ts';
+import { HAS_REDIS, redisOfTest } from '../support/redis.ts';
 import { PATIENT } from './house.ts';
-import { SampleTexts } from './sample-texts.ts';
-
-const CONVERSATION = { accountId: 1, conversationId: 2 };
-
-async function levelOver(
-  { url }: RedisServer,
-  options: Partial<ConstructorParameters<typeof RedisLevel>[0]> = {},
-): Promise<{
-  level: RedisLevel;
-  refused: string[];
-}> {
-  const refused: string[] = [];
-  const observer: SharedObserver = {
-    exchanged() {},
-    moved() {},
-    refused: (reason) => void refused.push(reason),
-    lease() {},
-    heard() {},
-    hit() {},
-    learnt() {},
-    cutOff() {},
-    lost() {},
-    back() {},
-  };
-  const level = new RedisLevel({
-    urls: [url],
-    isCluster: false,
-    prefix: 'backscroll',
-    secrets: deriveSecrets({ chatwootUrl: 'http://chatwoot', tokenOf: () => 'token', tokens: ['token'] }),
-    freshness: FRESHNESS,
-    now: () => performance.timeOrigin + performance.now(),
-    observer,
-    times: PATIENT,
-    ...options,
-  });
-  onTestFinished(() => level.close());
-  level.listen({ hear() {}, forget() {} });
-  await level.isSharing();
-  return { level, refused };
-}
-
-/** Any number of rows, a minute apart, the last an hour ago. */
-function rowsUpTo(count: number): readonly Row[] {
-  const texts = new SampleTexts();
-  const last = Math.floor(Date.now() / 1000) - 3600;
-  return Array.from({ length: count }, (_, at) => ({
-    id: 1000 + at,
-    createdAt: last - 60 * (count - at),
-    internal: false,
-    raw: texts.row(1000 + at, last - 60 * (count - at)),
-  }));
-}
-
-function readingOf(rows: readonly Row[], query: Query): SharedReading {
-  const envelope = { head: '{"meta":{"labels":[]},"payload":[', tail: ']}' };
-  return { vouched: 0, reading: { query, rows, envelope, askedAt: performance.timeOrigin + performance.now() } };
-}
+import { CONVERSATION, levelOver, readingOf, rowsUpTo } from './level.ts';
 
 const before = (id: number): Query => ({ mode: 'before', before: id, publicOnly: false });
 
@@ -101,25 +41,6 @@ describe.skipIf(!HAS_REDIS)('the log of a conversation', () => {
       const proof = prove(timeline, before(id), { now, freshness: FRESHNESS });
       expect(proof.proved && proof.rows.map((row) => row.id)).toEqual(Array.from({ length: 20 }, (_, at) => id - 20 + at));
     }
-  });
-
-  test('stays short while a tail is polled for an hour', async () => {
-    const redis = await redisOfTest();
-    const { level } = await levelOver(redis);
-    const epoch = level.epochOf(CONVERSATION)!;
-    const rows = rowsUpTo(200);
-    for (let poll = 0; poll < 1200; poll++) {
-      const top = 20 + Math.floor(poll / 10);
-      const query: Query = { mode: 'after', after: 1000 + top - 1, publicOnly: false };
-      level.append(CONVERSATION, epoch, readingOf(rows.slice(top, top + (poll % 10 === 9 ? 1 : 0)), query));
-      // oxlint-disable-next-line no-await-in-loop -- one after the other
-      if (poll % 20 === 0) await level.idle();
-    }
-    await level.idle();
-    const [key] = await redis.client.keys('*:{1/2}:*');
-    expect(await redis.client.xlen(key!)).toBeLessThanOrEqual(ENTRIES_MAX);
-    expect((await redis.client.memory('USAGE', key!, 'SAMPLES', 0)) as number).toBeLessThan(200_000);
-    expect(await redis.client.pttl(key!)).toBeGreaterThan(1_800_000);
   });
 
   test('never has more entries than it may, although nobody folds it', async () => {
@@ -171,6 +92,41 @@ describe.skipIf(!HAS_REDIS)('the log of a conversation', () => {
     await level.idle();
     expect(first?.readings).toHaveLength(1);
     expect((await level.take(CONVERSATION, { epoch, cursor: first!.cursor }))?.readings).toEqual([]);
+  });
+});
+
+describe.skipIf(!HAS_REDIS)('what is on its way to the log', () => {
+  test('is folded with what others wrote, which is then taken by who folded it, too', async () => {
+    const redis = await redisOfTest();
+    const [{ level: one }, { level: other }] = [await levelOver(redis), await levelOver(redis)];
+    const epoch = one.epochOf(CONVERSATION)!;
+    const rows = rowsUpTo(600);
+    const append = async (level: RedisLevel, to: number): Promise<void> => {
+      level.append(CONVERSATION, epoch, readingOf(rows.slice(to - 20, to), before(1000 + to)));
+      await level.idle();
+    };
+    await append(one, 20);
+    const { cursor } = (await one.take(CONVERSATION, { epoch, cursor: '' }))!;
+    await append(other, 40);
+    for (let n = 2; n < FOLD_ENTRIES; n++) await append(one, 20 * (n + 1)); // oxlint-disable-line no-await-in-loop
+    const [key] = await redis.client.keys('*:{1/2}:*');
+    expect(await redis.client.xlen(key!)).toBe(1);
+    const taken = await one.take(CONVERSATION, { epoch, cursor });
+    expect(taken?.readings.some(({ reading }) => reading.rows.at(-1)?.id === 1039)).toBe(true);
+  });
+
+  test('is bounded, also of one conversation', async () => {
+    const redis = await redisOfTest();
+    const { level, written } = await levelOver(redis);
+    const epoch = level.epochOf(CONVERSATION)!;
+    const reading = readingOf(rowsUpTo(1), before(2000));
+    for (let n = 0; n < 2 * APPENDING_MAX; n++) level.append(CONVERSATION, epoch, reading);
+    await level.idle();
+    // And some that stand for those that were folded.
+    expect(written()).toBeGreaterThan(APPENDING_MAX / 2);
+    expect(written()).toBeLessThan(1.5 * APPENDING_MAX);
+    level.append(CONVERSATION, epoch, reading);
+    await level.idle();
   });
 });
 

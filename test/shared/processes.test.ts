@@ -1,5 +1,6 @@
 // Two processes over one Redis know what either knows.
 
+import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { messagesOf, readsOf, type Backscroll, type Received } from '../support/backscroll.ts';
@@ -124,7 +125,7 @@ describe.skipIf(!HAS_REDIS)('two processes over one Redis', () => {
       await settled(one, other);
       const id = isKnown ? 2 : 3;
       const { json } = chatwoot.table.insert({ accountId: 1, conversationId: id, content: 'it came just now' });
-      await one.app.readThrough.announce({ kind: 'tail', conversation: { ...conversation, conversationId: id } });
+      one.app.readThrough.announce({ kind: 'tail', conversation: { ...conversation, conversationId: id } });
       await heard(one, other);
       expect((await other.get(messagesOf(id))).body.toString()).toContain(json);
     }
@@ -153,6 +154,24 @@ describe.skipIf(!HAS_REDIS)('two processes over one Redis', () => {
     expect(readsOf(chatwoot).length - reads).toBeLessThanOrEqual(2);
   });
 
+  test('need no more than the documents say', async () => {
+    const redis = await redisOfTest();
+    const chatwoot = await sampleChatwoot();
+    const page = await readFile('docs/more-than-one-machine.md', 'utf8');
+    const rules = /^user backscroll on >password (.*)$/m.exec(page)![1]!.split(' ');
+    await redis.client.acl('SETUSER', 'backscroll', 'on', '>password', ...rules);
+    const url = redis.url.replace('//', '//backscroll:password@');
+    const [one, other] = [await sharing(chatwoot, { url }), await sharing(chatwoot, { url })];
+    for (const row of chatwoot.table.rows(1, 1).slice(-30)) await one.get(messagesOf(1, `?before=${row.id}`));
+    await settled(one);
+    expect((await other.get(messagesOf(1))).headers['cache-status']).toContain('hit');
+    await one.app.readThrough.purgeEverywhere({});
+    chatwoot.table.removeConversation(1, 2);
+    expect((await one.get(messagesOf(2))).status).toBe(404);
+    await settled(one, other);
+    expect(await redis.client.acl('LOG')).toEqual([]);
+  });
+
   test('a purge says so where the others cannot be told, and they are told as soon as they can', async () => {
     const redis = await redisOfTest();
     const chatwoot = await sampleChatwoot();
@@ -179,6 +198,6 @@ async function purge(process: Backscroll, search: string): Promise<Received> {
 async function heard(process: Backscroll, other: Backscroll): Promise<void> {
   // It announces one more, of a conversation that nobody reads.
   const gone = { kind: 'purge', extent: { accountId: 77, conversationId: 1 } } as const;
-  expect(await levelOf(process).announce(gone, { waits: true })).toEqual({ processes: 2, reached: 2 });
+  expect(await levelOf(process).announce(gone, { waits: 'long' })).toEqual({ processes: 2, reached: 2 });
   expect(levelOf(other).processes).toBe(2);
 }

@@ -7,6 +7,7 @@ import { faultyRedis, type FaultyRedis, type RedisFault } from '../support/fault
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { sendRaw } from '../support/fake-chatwoot/raw-request.ts';
 import { SAMPLE_TOKEN } from '../support/fake-chatwoot/sample-account.ts';
+import type { SharedTimes } from '../../src/shared/times.ts';
 import type { RedisServer } from '../support/redis.ts';
 import { ADMIN_KEY, levelOf, settled, sharing } from './house.ts';
 
@@ -23,10 +24,13 @@ export interface FaultHouse {
   readonly other: Backscroll;
 }
 
-export async function faultHouse(chatwoot: FakeChatwoot, redis: RedisServer): Promise<FaultHouse> {
+/** Two processes before one Chatwoot. */
+type Pair = Omit<FaultHouse, 'way'>;
+
+export async function faultHouse(chatwoot: FakeChatwoot, redis: RedisServer, sharedTimes?: SharedTimes): Promise<FaultHouse> {
   const way = await faultyRedis(redis.port);
   onTestFinished(() => way.close());
-  const [faulty, other] = await Promise.all([way, redis].map((each) => sharing(chatwoot, each, {}, { sharedTimes: undefined })));
+  const [faulty, other] = await Promise.all([way, redis].map((each) => sharing(chatwoot, each, {}, { sharedTimes })));
   return { chatwoot, way, faulty: faulty!, other: other! };
 }
 
@@ -41,7 +45,7 @@ async function payloadOf(answer: Pick<Received, 'body'>): Promise<string> {
 }
 
 /** The scenario: both walk, one writes behind their backs and has it forgotten, both walk again. */
-export async function walkThrough({ chatwoot, faulty, other }: FaultHouse): Promise<void> {
+export async function walkThrough({ chatwoot, faulty, other }: Pair): Promise<void> {
   const pages = pagesOf(chatwoot);
   const port = Number(new URL(chatwoot.url).port);
   const truths = new Map<string, string>();
@@ -77,13 +81,13 @@ export async function walkThrough({ chatwoot, faulty, other }: FaultHouse): Prom
 }
 
 /** When all is well, what one reads is soon known to the other, both ways, and a purge reaches both. */
-export async function expectSharing(house: FaultHouse): Promise<void> {
+export async function expectSharing(house: Pair): Promise<void> {
   const until = performance.now() + RECOVERED_MS_MAX;
   // oxlint-disable-next-line no-await-in-loop -- tries again
   while (!(await isSharing(house))) expect(performance.now()).toBeLessThan(until);
 }
 
-async function isSharing({ chatwoot, faulty, other }: FaultHouse): Promise<boolean> {
+async function isSharing({ chatwoot, faulty, other }: Pair): Promise<boolean> {
   const purge = await other.send({ method: 'DELETE', target: '/admin/cache', headers: [['api_access_token', ADMIN_KEY]] });
   const { processes, reached } = purge.json() as { processes?: number; reached?: number };
   if (processes !== 2 || reached !== 2) return false;

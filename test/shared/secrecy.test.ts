@@ -20,7 +20,7 @@ test.skipIf(!HAS_REDIS)('nothing of what was read is found in Redis, nor on the 
   expect(page.body.toString()).toContain(said);
   await settled(one);
   expect((await other.get(messagesOf(2))).headers['cache-status']).toContain('detail=shared');
-  await one.app.readThrough.announce({ kind: 'tail', conversation: { accountId: 1, conversationId: 2 } });
+  one.app.readThrough.announce({ kind: 'tail', conversation: { accountId: 1, conversationId: 2 } });
   await other.send({ method: 'DELETE', target: '/admin/cache?account=1', headers: [['api_access_token', ADMIN_KEY]] });
   await other.get(messagesOf(2));
   await settled(one, other);

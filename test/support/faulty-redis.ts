@@ -1,6 +1,7 @@
 // A way to Redis on which one command, or each from there on, meets a fault. Commands are counted as they come, answers keep their order.
 
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
@@ -37,6 +38,8 @@ export interface FaultyRedis {
   readonly commands: number;
   /** From the nth command that comes from now on: it meets the fault, and for good each after it, too. */
   fail(nth: number, fault: RedisFault, forGood: boolean): void;
+  /** From now on each answer comes so much later. */
+  slow(ms: number): void;
   /** All is well again. */
   heal(): void;
   close(): Promise<void>;
@@ -44,6 +47,7 @@ export interface FaultyRedis {
 
 export async function faultyRedis(port: number): Promise<FaultyRedis> {
   let commands = 0;
+  let slowMs = 0;
   let isDue: (command: number) => RedisFault | null = () => null;
   const sockets = new Set<Socket>();
   const server = createServer((caller) => {
@@ -76,9 +80,15 @@ export async function faultyRedis(port: number): Promise<FaultyRedis> {
         order.shift();
       }
     };
-    redis.on('data', (chunk) => {
+    let arrived = Promise.resolve();
+    const arrive = async (chunk: Buffer, at: number): Promise<void> => {
+      await arrived;
+      if (slowMs > 0) await sleep(at - performance.now());
       answered = Buffer.concat([answered, chunk]);
       flush();
+    };
+    redis.on('data', (chunk: Buffer) => {
+      arrived = arrive(chunk, performance.now() + slowMs);
     });
     caller.on('data', (chunk) => {
       asked = Buffer.concat([asked, chunk]);
@@ -106,7 +116,11 @@ export async function faultyRedis(port: number): Promise<FaultyRedis> {
       const from = commands + nth;
       isDue = (command) => (command === from || (forGood && command > from) ? fault : null);
     },
+    slow(ms) {
+      slowMs = ms;
+    },
     heal() {
+      slowMs = 0;
       isDue = () => null;
     },
     async close() {

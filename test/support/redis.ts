@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { freePort } from './free-port.ts';
@@ -84,4 +85,26 @@ async function start(port: number, folder: string, settings: readonly string[]):
   server.stdout.destroy();
   if (!said.includes('Ready to accept connections')) throw new Error(`redis-server did not start: ${said}`);
   return server;
+}
+
+/** Three masters of one cluster, ended with the test. */
+export async function clusterOfTest(): Promise<readonly RedisServer[]> {
+  const buses = [await freePort(), await freePort(), await freePort()];
+  const settings = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'];
+  const masters = await Promise.all(buses.map((bus) => redisOfTest(...settings, '--cluster-port', String(bus))));
+  const [first] = masters;
+  for (const [at, { client, port }] of masters.entries()) {
+    const [from, end] = [at, at + 1].map((nth) => Math.floor((nth * 16_384) / masters.length));
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await client.cluster('ADDSLOTSRANGE', from!, end! - 1);
+    // oxlint-disable-next-line no-await-in-loop
+    await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(at + 1));
+    // oxlint-disable-next-line no-await-in-loop
+    if (at > 0) await first!.client.call('CLUSTER', 'MEET', '127.0.0.1', String(port), String(buses[at]));
+  }
+  for (const { client } of masters) {
+    // oxlint-disable-next-line no-await-in-loop -- until all agree
+    while (!(await client.cluster('INFO')).includes('cluster_state:ok')) await setImmediate();
+  }
+  return masters;
 }
