@@ -46,7 +46,7 @@ export interface OpenStatus {
   /** @param reader as `limitKey` has it; undefined for a read behind an answer. */
   called(conversation: ConversationId, reader: string | undefined): void;
   /** Has it hear of errors that a scope answers with. */
-  hearErrors(scope: FastifyInstance): void;
+  readonly hearErrors: (scope: FastifyInstance) => void;
   close(): void;
 }
 

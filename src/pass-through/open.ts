@@ -1,13 +1,12 @@
 // The door of this room: everything that callers with a Chatwoot token of their own are served by.
 
-import type { FastifyInstance, FastifyRequest, onRequestHookHandler } from 'fastify';
+import type { FastifyInstance, onRequestHookHandler } from 'fastify';
 import type { Registry } from 'prom-client';
 import type { ReadThrough } from '../cache/read-through.ts';
 import type { Client } from '../clients/client.ts';
 import { clientRegistry, type ClientRegistry } from '../clients/registry.ts';
 import type { AnswerOwn } from '../http/messages-route.ts';
-import type { UnauthenticatedLimit } from '../http/unauthenticated-limit.ts';
-import type { UnreadAnswers } from '../http/unread.ts';
+import type { OpenHttp } from '../http/open.ts';
 import type { Budget } from '../upstream/budget.ts';
 import type { Proxies } from '../upstream/proxies.ts';
 import { OwnCallers } from './own-callers.ts';
@@ -17,24 +16,26 @@ import { passThrough } from './pass-through.ts';
 import { PassThroughMetrics } from './pass-through-metrics.ts';
 import { Permissions } from './permissions.ts';
 
-export interface RoomOptions {
-  readonly baseUrl: URL;
-  readonly connections: number;
+/** As settings have them. */
+export interface PassThroughSettings {
+  readonly chatwootUrl: string;
+  readonly adminKeys: readonly Client[];
+  readonly upstreamConnections: number;
+  readonly upstreamTimeoutMs: number;
+  readonly passedBodyMaxBytes: number;
   readonly proxies: Proxies;
-  readonly timeoutMs: number;
+}
+
+export interface RoomOptions {
+  readonly settings: PassThroughSettings;
+  readonly edge: Pick<OpenHttp, 'addressOf' | 'countedAs' | 'limit' | 'unread'>;
   readonly answerTimeoutMs: number;
-  readonly bodyMaxBytes: number;
   readonly budget: Budget;
   /** The engine's clock, ms. */
   readonly now: () => number;
   readonly registry: Registry;
   readonly readThrough: ReadThrough;
-  readonly unread: UnreadAnswers;
   readonly clients: () => ClientRegistry;
-  readonly adminKeys: readonly Client[];
-  readonly limit: UnauthenticatedLimit;
-  readonly addressOf: (request: FastifyRequest) => string;
-  readonly limitKey: (request: FastifyRequest) => string;
   /** Recognizes keys and tokens of this server's, or refuses. */
   readonly authenticate: onRequestHookHandler;
 }
@@ -48,15 +49,18 @@ export interface Room {
   close(): Promise<void>;
 }
 
-export function openPassThrough(options: RoomOptions): Room {
-  const { readThrough, now, answerTimeoutMs, authenticate } = options;
-  const admins = clientRegistry(options.adminKeys, { allowAnonymous: false });
-  const callers = new OwnCallers({ ...options, registries: () => [options.clients(), admins] });
-  const passage = new Passage(options);
-  const metrics = new PassThroughMetrics(options.registry, () => passage.running);
+export function openPassThrough(room: RoomOptions): Room {
+  const { settings, edge, clients, budget, now, registry, readThrough, authenticate, answerTimeoutMs } = room;
+  const { upstreamConnections: connections, upstreamTimeoutMs: timeoutMs, passedBodyMaxBytes: bodyMaxBytes, proxies } = settings;
+  const { addressOf, countedAs: limitKey, limit, unread } = edge;
+  const admins = clientRegistry(settings.adminKeys, { allowAnonymous: false });
+  const callers = new OwnCallers({ limit, addressOf, registries: () => [clients(), admins] });
+  const passage = new Passage({ baseUrl: new URL(settings.chatwootUrl), connections, proxies, timeoutMs, budget, now });
+  const metrics = new PassThroughMetrics(registry, () => passage.running);
   const permissions = new Permissions({ now });
   const onPermitted = metrics.permitted.bind(metrics);
   const messages = new OwnMessages({ readThrough, permissions, callers, now, answerTimeoutMs, onPermitted });
+  const options = { unread, addressOf, limitKey, authenticate, bodyMaxBytes, timeoutMs };
   return {
     authenticate(request, reply, done) {
       const reader = callers.readerOf(request);
