@@ -16,9 +16,12 @@ export interface CodeBlock {
   readonly text: string;
 }
 
-/** All fenced code blocks, in order. */
+/** All fenced code blocks, in order; those of a list without its indent. */
 export function codeBlocks(markdown: string): CodeBlock[] {
-  return [...markdown.matchAll(/^```(\w+)\n(.*?)^```$/gms)].map(([, language = '', text = '']) => ({ language, text }));
+  return [...markdown.matchAll(/^( *)```(\w+)\n(.*?)^\1```$/gms)].map(([, indent = '', language = '', text = '']) => ({
+    language,
+    text: text.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
+  }));
 }
 
 /** The text under a heading of the second level. @throws if there is none. */

@@ -1,4 +1,4 @@
-// The project as it is just after `git clone` and `npm ci`: nothing is built.
+// The project as it is just after `git clone`, and after `npm ci`: nothing is built.
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
@@ -10,10 +10,16 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const NOT_CLONED: ReadonlySet<string> = new Set(['.git', 'dist', 'node_modules']);
 
-/** Copies the sources into a new folder, with the installed packages beside them. The caller removes it. */
-export async function cloneWithoutBuild(): Promise<string> {
+/** Copies the sources into a new folder, and nothing else. The caller removes it. */
+export async function emptyClone(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'backscroll-clone-'));
   await cp(ROOT, folder, { recursive: true, filter: (source) => source === ROOT || !NOT_CLONED.has(basename(source)) });
+  return folder;
+}
+
+/** The same with the installed packages beside them. */
+export async function cloneWithoutBuild(): Promise<string> {
+  const folder = await emptyClone();
   await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   return folder;
 }
