@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import manifest from '../../package.json' with { type: 'json' };
 import { ROOT, textOf } from './markdown.ts';
 
@@ -102,6 +103,20 @@ describe('.ci/run', () => {
     expect(lines.at(-1)).toBe(last);
     expect(exitCode).toBe(code);
   });
+});
+
+test('the form for faults asks for what tells them apart', () => {
+  const { body } = parse(textOf('.github/ISSUE_TEMPLATE/bug.yml')) as {
+    body: { id?: string; attributes: { label?: string; description?: string }; validations?: { required: boolean } }[];
+  };
+  const asked = body.flatMap(({ attributes }) => attributes.description ?? []).join('\n');
+  for (const what of ['backscroll --version', 'Cache-Status', 'X-Request-Id', 'GET /admin/explain'])
+    expect(asked).toContain(what);
+  const required = body.filter(({ validations }) => validations?.required === true).map(({ id }) => id);
+  expect(required).toEqual(['version', 'asked', 'expected']);
+  // GitHub takes a form whose parts have names of their own.
+  const ids = body.flatMap(({ id }) => id ?? []);
+  expect(new Set(ids).size).toBe(ids.length);
 });
 
 test('the package has the files that the program reads beside its own', async () => {
