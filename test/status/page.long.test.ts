@@ -281,6 +281,19 @@ describe.runIf(hasChromium)('the status page', () => {
     expect(demo.app.readThrough.size.conversations).toBeGreaterThanOrEqual(conversations);
   });
 
+  test('nor can a page of its own server frame it, which has the password', async () => {
+    const { page } = await open();
+    await page.goto(`${demo.url}/healthz`); // A page without a policy of its own.
+    await page.evaluate(`new Promise((resolve) => {
+      const frame = document.createElement('iframe');
+      frame.addEventListener('load', resolve);
+      frame.src = '/status';
+      document.body.append(frame);
+    })`);
+    expect(page.frames()).toHaveLength(2);
+    expect(await page.frames()[1]!.evaluate('document.querySelector("h1")?.textContent')).not.toBe('Backscroll');
+  });
+
   test('without the right password it is a 401', async () => {
     for (const password of ['wrong', DEMO_KEY]) {
       const context = await browser.newContext({ httpCredentials: { username: 'x', password } });
