@@ -13,6 +13,8 @@ import type { Rate } from '../rate.ts';
 import { WindowCounters } from './window-counters.ts';
 
 const DEFAULT: Rate = { max: 60, windowMs: 60_000 };
+/** Where those under way might become too many: by then some have come to an end. */
+const UNDER_WAY_MS = 1000;
 
 export class UnauthenticatedLimit {
   readonly #rate: Rate;
@@ -22,10 +24,11 @@ export class UnauthenticatedLimit {
     this.#rate = rate;
   }
 
-  /** Milliseconds until failures from this address are counted anew; 0 where it has some left. */
-  waitMs(address: string, now: number): number {
+  /** Milliseconds until failures from this address are counted anew; 0 where it has some left beside those `underWay`, which may fail. */
+  waitMs(address: string, now: number, underWay = 0): number {
     const { count, leftMs } = this.#counters.read(address, now);
-    return count < this.#rate.max ? 0 : leftMs;
+    if (count + underWay < this.#rate.max) return 0;
+    return count < this.#rate.max ? UNDER_WAY_MS : leftMs;
   }
 
   failed(address: string, now: number): void {

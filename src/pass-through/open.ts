@@ -54,7 +54,7 @@ export function openPassThrough(room: RoomOptions): Room {
   const { upstreamConnections: connections, upstreamTimeoutMs: timeoutMs, passedBodyMaxBytes: bodyMaxBytes, proxies } = settings;
   const { addressOf, countedAs: limitKey, limit, unread } = edge;
   const admins = clientRegistry(settings.adminKeys, { allowAnonymous: false });
-  const callers = new OwnCallers({ limit, addressOf, registries: () => [clients(), admins] });
+  const callers = new OwnCallers({ limit, addressOf, now, registries: () => [clients(), admins] });
   const passage = new Passage({ baseUrl: new URL(settings.chatwootUrl), connections, proxies, timeoutMs, budget, now });
   const metrics = new PassThroughMetrics(registry, () => passage.running);
   const permissions = new Permissions({ now });
@@ -66,7 +66,7 @@ export function openPassThrough(room: RoomOptions): Room {
       const reader = callers.readerOf(request);
       if (reader?.ownToken === undefined) return authenticate.call(this, request, reply, done);
       request.reader = reader;
-      done(callers.refusal(request, reader.ownToken));
+      done(callers.refusal(request, reply, reader.ownToken));
     },
     answerOwn: (request, own, asked) => messages.answer(request, own, asked),
     register: (app) =>

@@ -1,7 +1,7 @@
 // Who brings a Chatwoot token of its own, and how often. What Chatwoot says of such a token is known only after it was asked, so
 // where an address has shown many that it refuses, only tokens that it has taken before are still asked about.
 
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { Reader } from '../clients/client.ts';
 import { broughtToken, readerWithOwnToken } from '../clients/own-token.ts';
@@ -17,6 +17,8 @@ export interface OwnCallersOptions {
   /** The same that failures with keys count in. */
   readonly limit: UnauthenticatedLimit;
   readonly addressOf: (request: FastifyRequest) => string;
+  /** The engine's clock, ms. */
+  readonly now: () => number;
 }
 
 /** Tokens that Chatwoot has taken of late. */
@@ -25,10 +27,14 @@ const TAKEN_FOR_MS = 10 * 60_000;
 
 export class OwnCallers {
   readonly #options: OwnCallersOptions;
-  readonly #taken = new LRUCache<string, true>({ max: TAKEN_MAX, ttl: TAKEN_FOR_MS });
+  readonly #taken: LRUCache<string, true>;
+  /** Requests under way with tokens that Chatwoot has not taken, with their addresses, and how many each address has. */
+  readonly #unjudged = new Map<FastifyRequest, string>();
+  readonly #unjudgedOf = new Map<string, number>();
 
   constructor(options: OwnCallersOptions) {
     this.#options = options;
+    this.#taken = new LRUCache({ max: TAKEN_MAX, ttl: TAKEN_FOR_MS, ttlResolution: 0, perf: options });
   }
 
   /** The reader with the token of its own that the request brings; null where it brings none. */
@@ -40,10 +46,20 @@ export class OwnCallers {
   }
 
   /** The refusal that it is to get without Chatwoot being asked; undefined where it may go on. */
-  refusal(request: FastifyRequest, own: OwnToken): BackscrollError | undefined {
+  refusal(request: FastifyRequest, { raw }: FastifyReply, own: OwnToken): BackscrollError | undefined {
     if (this.isTaken(own)) return undefined;
-    const waitMs = this.#options.limit.waitMs(this.#options.addressOf(request), Date.now());
-    return waitMs > 0 ? tooManyFailures(waitMs) : undefined;
+    const { limit, addressOf } = this.#options;
+    const address = addressOf(request);
+    const unjudged = this.#unjudgedOf.get(address) ?? 0;
+    const waitMs = limit.waitMs(address, Date.now(), unjudged);
+    if (waitMs > 0) return tooManyFailures(waitMs);
+    this.#unjudged.set(request, address);
+    this.#unjudgedOf.set(address, unjudged + 1);
+    raw.once('close', () => {
+      // Who leaves before it is judged has had Chatwoot asked all the same.
+      if (this.#judged(request) && !raw.headersSent) limit.failed(address, Date.now());
+    });
+    return undefined;
   }
 
   /** Whether Chatwoot has taken it of late. */
@@ -58,6 +74,18 @@ export class OwnCallers {
 
   /** Chatwoot has answered 401. For a token that it has taken, that is about what it asked for. */
   refused(request: FastifyRequest, own: OwnToken): void {
+    this.#judged(request);
     if (!this.isTaken(own)) this.#options.limit.failed(this.#options.addressOf(request), Date.now());
+  }
+
+  /** @returns whether it was not, until now. */
+  #judged(request: FastifyRequest): boolean {
+    const address = this.#unjudged.get(request);
+    if (address === undefined) return false;
+    this.#unjudged.delete(request);
+    const others = (this.#unjudgedOf.get(address) ?? 0) - 1;
+    if (others > 0) this.#unjudgedOf.set(address, others);
+    else this.#unjudgedOf.delete(address);
+    return true;
   }
 }

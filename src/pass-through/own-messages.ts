@@ -43,10 +43,11 @@ const UNREADABLE_CODES: ReadonlySet<string> = new Set(['not_found', 'upstream_fo
 
 export class OwnMessages {
   readonly #options: OwnMessagesOptions;
-  readonly #unreadable = new LRUCache<string, true>({ max: UNREADABLE_MAX, ttl: UNREADABLE_FOR_MS });
+  readonly #unreadable: LRUCache<string, true>;
 
   constructor(options: OwnMessagesOptions) {
     this.#options = options;
+    this.#unreadable = new LRUCache({ max: UNREADABLE_MAX, ttl: UNREADABLE_FOR_MS, ttlResolution: 0, perf: options });
   }
 
   /** @throws BackscrollError, OwnTokenRefused */

@@ -123,7 +123,7 @@ function recognise({ callers, authenticate, addressOf }: PassThroughOptions): on
     const reader = callers.readerOf(request);
     if (reader?.ownToken !== undefined) {
       request.reader = reader;
-      return done(callers.refusal(request, reader.ownToken));
+      return done(callers.refusal(request, reply, reader.ownToken));
     }
     if (isFree(request)) {
       const [address, now] = [addressOf(request), Date.now()];

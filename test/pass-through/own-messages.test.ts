@@ -1,5 +1,6 @@
 // Messages with a token that the caller brings: the rows of all, and for nobody who has not just been shown them by Chatwoot.
 
+import { connect } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { KEY, messagesOf, type Received } from '../support/backscroll.ts';
 import { CANARY } from '../support/canary.ts';
@@ -79,6 +80,22 @@ test('a refusal ends a permission that is live', async () => {
   chatwoot.clearLog();
   expect((await ask(messagesOf(2), { token: AGENTS })).status).toBe(200);
   expect(tokensOf(chatwoot.log.requests)).toEqual([AGENTS]);
+});
+
+test('a refusal ends a permission that is live, be it of a read that was sent with the one that was allowed', async () => {
+  const { chatwoot, ask } = await startPassingHouse({ env: { TAIL_MAX_AGE: '1m', META_MAX_AGE: '1m' } });
+  const gate = chatwoot.hold('after-read', ({ search }) => search === '');
+  const allowed = ask(messagesOf(2), { token: AGENTS });
+  await gate.arrived;
+  const late = chatwoot.hold('before-read', ({ search }) => search !== '');
+  const refused = ask(messagesOf(2, '?after=1'), { token: AGENTS });
+  await late.arrived;
+  gate.release();
+  expect((await allowed).status).toBe(200);
+  chatwoot.directory.join(AGENT, 1, { role: 'agent', reads: new Set() });
+  late.release();
+  expect((await refused).status).toBe(401);
+  expect((await ask(messagesOf(2), { token: AGENTS })).status).toBe(401);
 });
 
 describe('while Chatwoot is down', () => {
@@ -227,10 +244,17 @@ test('what this server may not read itself is shown to who may, and to nobody el
     expect((await ask(target, { token: AGENTS })).status).toBe(401);
     clock.advance(1000);
   }
-  // It is not tried again each time.
+  // It is not tried again each time, but after a minute.
+  const server = chatwoot.directory.tokenOwner(CANARY);
+  if (server === undefined || typeof server === 'string') throw new Error('no user');
+  chatwoot.directory.join(server, 2, { role: 'administrator' });
+  clock.advance(55_999);
   chatwoot.clearLog();
-  await ask(target);
-  expect(tokensOf(chatwoot.log.requests)).toEqual([OWN]);
+  for (let n = 0; n < 2; n++) await ask(target);
+  expect(tokensOf(chatwoot.log.requests)).toEqual([OWN, OWN]);
+  clock.advance(2);
+  expect((await ask(target)).headers['cache-status']).toMatch(/stored/);
+  expect(tokensOf(chatwoot.log.requests)).toEqual([OWN, OWN, CANARY]);
 });
 
 test('a shadow check compares with what Chatwoot gives to the token of who was answered', async () => {
@@ -277,9 +301,55 @@ describe('who shows many tokens that Chatwoot does not know', () => {
     expect((await backscroll.get(messagesOf(2))).status).toBe(200);
   });
 
+  test('has no more of them asked about at once than one after the other', async () => {
+    const guesses = Array.from({ length: 100 }, (_, n) => `guess${n}`);
+    const { backscroll, chatwoot, ask } = await startPassingHouse({ ownTokens: [OWN, ...guesses] });
+    expect((await ask(messagesOf(2))).status).toBe(200);
+    const own = chatwoot.log.requests.length;
+    const answers = guesses.map((token, n) => ask(n % 2 === 0 ? messagesOf(3) : '/api/v1/profile', { token }));
+    const refused = await Promise.all(answers);
+    expect(refused.filter(({ status }) => status === 401)).toHaveLength(60);
+    expect(refused.filter(({ status, code }) => status === 429 && code === 'rate_limited')).toHaveLength(40);
+    expect(chatwoot.log.requests).toHaveLength(own + 60);
+    expect((await ask(messagesOf(2), { token: 'oneMore' })).code).toBe('rate_limited');
+    // They keep nobody from being served who is known.
+    for (const target of ['/api/v1/profile', messagesOf(2)]) expect((await ask(target)).status).toBe(200);
+    expect((await backscroll.get(messagesOf(2))).status).toBe(200);
+  });
+
+  test('counts as refused where it leaves before Chatwoot has said so', async () => {
+    const { backscroll, chatwoot, ask } = await startPassingHouse({ ownTokens: [OWN, 'guess'] });
+    chatwoot.fault = (_number, { headers }) => (headers['api-access-token'] === 'guess' ? { kind: 'hang' } : undefined);
+    for (const target of [messagesOf(2), '/api/v1/profile']) {
+      const sockets = Array.from({ length: 30 }, () => connect(backscroll.port, '127.0.0.1'));
+      for (const socket of sockets) socket.write(`GET ${target} HTTP/1.1\r\nHost: x\r\napi_access_token: guess\r\n\r\n`);
+      // A token has a quarter of the connections, and its equal reads are one.
+      await expect.poll(() => chatwoot.log.requests.some(({ path }) => path === target)).toBe(true);
+      for (const socket of sockets) socket.destroy();
+    }
+    await expect.poll(async () => (await ask('/api', { token: 'oneMore' })).status, { timeout: 10_000 }).toBe(429);
+  });
+
+  test('a token that Chatwoot has taken does not count, whatever it may not see', async () => {
+    const { ask } = await startPassingHouse({ ownTokens: [OWN, AGENTS, 'another'] });
+    expect((await ask('/api/v1/profile', { token: AGENTS })).status).toBe(200);
+    for (let n = 0; n < 70; n++) expect((await ask(messagesOf(3), { token: AGENTS })).status).toBe(401);
+    expect((await ask(messagesOf(2), { token: 'another' })).status).toBe(401);
+  });
+
+  test('a success that strangers have too tells nothing of a token', async () => {
+    const { ask } = await startPassingHouse();
+    expect((await ask('/api', { token: 'guess' })).status).toBe(200);
+    for (let n = 0; n < 60; n++) expect((await ask('/api/v1/profile', { token: 'guess' })).status).toBe(401);
+    expect((await ask('/api/v1/profile', { token: 'guess' })).code).toBe('rate_limited');
+  });
+
   test('a token counts by itself, whatever its address', async () => {
     const { backscroll, ask } = await startPassingHouse({ env: { RATE_LIMIT: '5/1h' } });
-    for (let n = 0; n < 5; n++) expect((await ask(n % 2 === 0 ? '/api/v1/profile' : messagesOf(2))).status).toBe(200);
+    const asked = Array.from({ length: 8 }, (_, n) => ask(n % 2 === 0 ? '/api/v1/profile' : messagesOf(2)));
+    const statuses = (await Promise.all(asked)).map(({ status }) => status);
+    expect(statuses.filter((status) => status === 200)).toHaveLength(5);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(3);
     expect((await ask('/api/v1/profile')).code).toBe('rate_limited');
     expect((await ask(messagesOf(2))).code).toBe('rate_limited');
     expect((await ask('/api/v1/profile', { token: AGENTS })).status).toBe(200);
