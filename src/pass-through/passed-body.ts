@@ -1,4 +1,4 @@
-// The body of a request on its way to Chatwoot: counted, bounded, and never held. Chatwoot must go on taking it.
+// The body of a request on its way to Chatwoot: counted, bounded, and never held. It must go on coming, and Chatwoot taking it.
 
 import type { IncomingMessage } from 'node:http';
 import { Transform } from 'node:stream';
@@ -7,7 +7,7 @@ import { timedOut } from '../upstream/deadline.ts';
 
 export interface PassedBodyOptions {
   readonly maxBytes: number;
-  /** How long Chatwoot may take nothing of what is there, ms. */
+  /** How long nothing of it may come, or Chatwoot may take nothing of what is there, ms. */
   readonly stalledMs: number;
 }
 
@@ -35,7 +35,7 @@ export class PassedBody extends Transform {
   readonly #timer: NodeJS.Timeout;
   #bytes = 0;
   #taken = 0;
-  #takenAt = performance.now();
+  #movedAt = performance.now();
 
   constructor(source: IncomingMessage, options: PassedBodyOptions) {
     super();
@@ -67,11 +67,16 @@ export class PassedBody extends Transform {
 
   #look(): void {
     const taken = this.#bytes - this.readableLength;
-    if (taken > this.#taken || this.readableLength === 0) {
+    const isAllTaken = this.readableLength === 0;
+    if (taken > this.#taken || (isAllTaken && this.#source.complete)) {
       this.#taken = taken;
-      this.#takenAt = performance.now();
-    } else if (performance.now() - this.#takenAt >= this.#options.stalledMs) this.destroy(timedOut());
+      this.#movedAt = performance.now();
+    } else if (performance.now() - this.#movedAt >= this.#options.stalledMs) this.destroy(isAllTaken ? notComing() : timedOut());
   }
+}
+
+function notComing(): BackscrollError {
+  return new BackscrollError('invalid_parameter', 'The body did not come in time', { status: 408 });
 }
 
 function tooLarge(maxBytes: number): BackscrollError {

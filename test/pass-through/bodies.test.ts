@@ -35,7 +35,7 @@ interface House {
 }
 
 /** Messages are always answered; anything else as `act` does. */
-async function start(act: Act, env: Readonly<Record<string, string>> = {}): Promise<House> {
+async function start(act: Act, env: Readonly<Record<string, string>> = {}, prefix = ''): Promise<House> {
   const arrived: IncomingMessage[] = [];
   const chatwoot = createServer((request, response) => {
     if (request.method === 'GET' && request.url!.includes('/messages')) {
@@ -52,7 +52,7 @@ async function start(act: Act, env: Readonly<Record<string, string>> = {}): Prom
     chatwoot.closeAllConnections();
   });
   const config = loadConfig({
-    CHATWOOT_URL: `http://127.0.0.1:${(chatwoot.address() as AddressInfo).port}`,
+    CHATWOOT_URL: `http://127.0.0.1:${(chatwoot.address() as AddressInfo).port}${prefix}`,
     CHATWOOT_API_TOKEN: CANARY,
     CLIENT_KEYS: `test=${KEY}`,
     PASS_THROUGH: 'own-token',
@@ -92,25 +92,30 @@ const echoDigest: Act = (request, response) => {
   request.on('end', () => response.end(digest.digest('hex')));
 };
 
-test.each(['announced', 'chunked'])('an upload of 5 MB in parts arrives as it is, %s', async (how) => {
-  const { url, arrived } = await start(echoDigest);
-  const boundary = '----of-a-form';
-  const body = Buffer.concat([
-    Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="attachments[]"; filename="a.bin"\r\n\r\n`),
-    randomBytes(5 * MB),
-    Buffer.from(`\r\n--${boundary}--\r\n`),
-  ]);
-  const type = `multipart/form-data; boundary=${boundary}`;
-  const request = send(url + UPLOAD, 'POST', {
-    'content-type': type,
-    ...(how === 'chunked' ? { 'transfer-encoding': 'chunked' } : { 'content-length': body.length }),
-  });
-  request.end(body);
-  const { status, body: digest } = await answerOf(request);
-  expect([status, digest.toString()]).toEqual([200, createHash('sha256').update(body).digest('hex')]);
-  expect(arrived[0]!.headers['content-type']).toBe(type);
-  expect(arrived[0]!.headers['content-length']).toBe(how === 'chunked' ? undefined : String(body.length));
-});
+test.each(['announced', 'chunked', 'announced, and waited for 100 Continue'])(
+  'an upload of 5 MB in parts arrives as it is, %s',
+  async (how) => {
+    const { url, arrived } = await start(echoDigest);
+    const boundary = '----of-a-form';
+    const body = Buffer.concat([
+      Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="attachments[]"; filename="a.bin"\r\n\r\n`),
+      randomBytes(5 * MB),
+      Buffer.from(`\r\n--${boundary}--\r\n`),
+    ]);
+    const type = `multipart/form-data; boundary=${boundary}`;
+    const request = send(url + UPLOAD, 'POST', {
+      'content-type': type,
+      ...(how === 'chunked' ? { 'transfer-encoding': 'chunked' } : { 'content-length': body.length }),
+      ...(how.includes('100') ? { expect: '100-continue' } : {}),
+    });
+    if (how.includes('100')) await once(request, 'continue');
+    request.end(body);
+    const { status, body: digest } = await answerOf(request);
+    expect([status, digest.toString()]).toEqual([200, createHash('sha256').update(body).digest('hex')]);
+    expect(arrived[0]!.headers['content-type']).toBe(type);
+    expect(arrived[0]!.headers['content-length']).toBe(how === 'chunked' ? undefined : String(body.length));
+  },
+);
 
 test('of an upload no more is taken than Chatwoot takes', async () => {
   let taken: IncomingMessage | undefined;
@@ -135,6 +140,26 @@ test('of an upload no more is taken than Chatwoot takes', async () => {
   taken!.resume();
   const { status, body } = await answer;
   expect([status, body.toString(), sockets[0]!.bytesRead > size]).toEqual([200, 'all', true]);
+});
+
+test('of an answer no more is taken than its caller takes', async () => {
+  let sent: Socket | undefined;
+  const size = 31 * MB;
+  const { url } = await start((request, response) => {
+    sent = request.socket;
+    response.writeHead(200, { 'content-length': size });
+    for (let n = 0; n < 31; n++) response.write(Buffer.alloc(MB));
+    response.end();
+  });
+  const request = send(`${url}/api/v1/profile`, 'GET');
+  request.end();
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  let left = -1;
+  await expect.poll(() => left === (left = sent!.writableLength), { interval: 200, timeout: 8000 }).toBe(true);
+  expect(left).toBeGreaterThan(11 * MB);
+  let taken = 0;
+  for await (const chunk of response) taken += (chunk as Buffer).length;
+  expect(taken).toBe(size);
 });
 
 test('a body past its bound is refused: announced, before Chatwoot hears of it; else, as soon as it is', async () => {
@@ -183,6 +208,34 @@ test('a caller that leaves ends its request at Chatwoot, waiting or half answere
   await expect.poll(() => closed).toBe(3);
 });
 
+test('the body of a GET goes nowhere, and its connection takes the next request', async () => {
+  const { port, arrived } = await start((request, response) => {
+    request.on('data', () => response.destroy()).on('end', () => response.end('no body'));
+  });
+  const socket = connect(port, '127.0.0.1');
+  let received = '';
+  socket.on('data', (chunk: Buffer) => (received += chunk.toString()));
+  for (const length of ['Content-Length: 5\r\n\r\nhello', 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n']) {
+    received = '';
+    socket.write(`GET /api/v1/profile HTTP/1.1\r\nHost: x\r\napi_access_token: ${OWN}\r\n${length}`);
+    // oxlint-disable-next-line no-await-in-loop -- on one connection
+    await expect.poll(() => received).toMatch(/^HTTP\/1\.1 200 .*no body/s);
+  }
+  expect(arrived.map(({ headers }) => headers['content-length'] ?? headers['transfer-encoding'])).toEqual([undefined, undefined]);
+  socket.destroy();
+});
+
+test('what is passed goes below the path of CHATWOOT_URL', async () => {
+  const { url, arrived } = await start((_request, response) => response.end('ok'), {}, '/at/home');
+  for (const target of ['/api', '/api/v1/profile?a=/b']) {
+    const request = send(url + target, 'GET');
+    request.end();
+    // oxlint-disable-next-line no-await-in-loop
+    expect((await answerOf(request)).status).toBe(200);
+  }
+  expect(arrived.map((request) => request.url)).toEqual(['/at/home/api', '/at/home/api/v1/profile?a=/b']);
+});
+
 test('a connection on which an upload was refused takes the next request', async () => {
   const { port } = await start((_request, response) => response.end('ok'), { UPSTREAM_RATE: '1/1h', UPSTREAM_TIMEOUT: '400ms' });
   const socket = connect(port, '127.0.0.1');
@@ -220,6 +273,18 @@ test('a Chatwoot that stalls ends in 504: before its answer, and in the middle o
   upload.destroy();
 });
 
+test('a caller that does not go on with its upload is not waited for', async () => {
+  let closed = 0;
+  const { url } = await start((request) => void request.on('close', () => closed++).resume(), { UPSTREAM_TIMEOUT: '500ms' });
+  const upload = send(url + UPLOAD, 'POST', { 'content-length': MB });
+  upload.write('the beginning');
+  const startedAt = performance.now();
+  const { status, code } = await answerOf(upload);
+  expect([status, code, performance.now() - startedAt < 5000]).toEqual([408, 'invalid_parameter', true]);
+  await expect.poll(() => closed).toBe(1);
+  upload.destroy();
+});
+
 test('an answer that stalls is cut off, so that its caller sees that it is not whole', async () => {
   const { url } = await start((_request, response) => void response.writeHead(200, { 'content-length': 100 }).write('some'), {
     UPSTREAM_TIMEOUT: '500ms',
@@ -248,12 +313,14 @@ test('slow callers hold no connection of the cache, and one of them not all of t
     },
     { UPSTREAM_CONNECTIONS: '8', UPSTREAM_TIMEOUT: '5s' },
   );
-  const slow = Array.from({ length: 20 }, () => {
-    const request = send(`${url}/api/v1/accounts/1/large`, 'GET');
-    request.on('response', (response) => response.pause().on('error', () => {}));
-    request.end();
-    return request;
-  });
+  const slow = (token: string): ClientRequest[] =>
+    Array.from({ length: 10 }, () => {
+      const request = send(`${url}/api/v1/accounts/1/large`, 'GET', { api_access_token: token });
+      request.on('response', (response) => response.pause().on('error', () => {}));
+      request.end();
+      return request;
+    });
+  const ofOne = slow(OWN);
   await expect.poll(() => arrived.length).toBe(2); // A quarter.
   const reads = await Promise.all(
     Array.from({ length: 20 }, (_, n) => fetch(`${url}${messagesOf(n + 1)}`, { headers: { 'api-access-token': KEY } })),
@@ -261,7 +328,14 @@ test('slow callers hold no connection of the cache, and one of them not all of t
   expect(reads.map(({ status }) => status)).toEqual(reads.map(() => 200));
   const other = await fetch(`${url}/api/v1/profile`, { headers: { 'api-access-token': 'aTokenOfAnother' } });
   expect([other.status, await other.text(), arrived.length]).toEqual([200, 'quick', 3]);
-  for (const request of slow) request.destroy();
+  // Several have all of the connections that there are for what is passed, and none of the cache's.
+  const ofMany = ['one', 'two', 'three', 'four'].flatMap((name) => slow(`slowTokenOf${name}`));
+  await expect.poll(() => arrived.length).toBe(9);
+  const more = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => fetch(`${url}${messagesOf(n + 30)}`, { headers: { 'api-access-token': KEY } })),
+  );
+  expect(more.map(({ status }) => status)).toEqual(more.map(() => 200));
+  for (const request of [...ofOne, ...ofMany]) request.destroy();
 });
 
 test('who takes nothing of an answer is cut off', async () => {
@@ -295,6 +369,9 @@ test('status, headers and body are as Chatwoot sent them, whatever they are', as
     'proxy-authenticate': 'Basic',
     upgrade: 'h2c',
     'access-control-allow-origin': '*',
+    'set-cookie2': 'a=1',
+    'proxy-connection': 'keep-alive',
+    te: 'trailers',
   };
   const shown = {
     'content-type': 'text/csv',
@@ -306,9 +383,10 @@ test('status, headers and body are as Chatwoot sent them, whatever they are', as
     'retry-after': '7',
   };
   const statuses = [200, 201, 204, 301, 304, 400, 401, 403, 404, 422, 429, 500, 503];
-  const { url } = await start((request, response) => {
+  const { url, arrived } = await start((request, response) => {
     const status = Number(request.url!.split('/').at(-1));
-    response.writeHead(status, { ...shown, ...hidden, connection: 'keep-alive, x-named' });
+    const id = request.headers['x-request-id']!;
+    response.writeHead(status, { ...shown, ...hidden, connection: 'keep-alive, x-named', 'x-request-id': id });
     response.end(status === 204 || status === 304 ? undefined : `not gzip, ${status}`);
   });
   for (const status of statuses) {
@@ -320,6 +398,9 @@ test('status, headers and body are as Chatwoot sent them, whatever they are', as
     expect([response.statusCode, body]).toEqual([status, bodiless ? '' : `not gzip, ${status}`]);
     const names = Object.keys(response.headers);
     expect(names.filter((name) => name in hidden && name !== 'keep-alive')).toEqual([]);
+    expect(response.headers['keep-alive']).not.toBe(hidden['keep-alive']);
+    // Each side has its own.
+    expect(response.headers['x-request-id']).not.toBe(arrived.at(-1)!.headers['x-request-id']);
     expect(response.headers).toMatchObject({
       etag: 'W/"1"',
       location: shown.location,
@@ -341,7 +422,30 @@ test('an answer to another question is shown to nobody', async () => {
   expect([answer.status, answer.code]).toEqual([502, 'upstream_invalid']);
 });
 
-test('more requests than may wait, or than UPSTREAM_RATE allows, are told so', async () => {
+test('more requests than may wait are told so', async () => {
+  const slow = (_request: IncomingMessage, response: ServerResponse): void => void response.writeHead(200).write('begun');
+  const { url, arrived } = await start((request, response) =>
+    request.url!.includes('slow') ? slow(request, response) : response.end('{}'),
+  );
+  const first = send(`${url}/api/v1/profile`, 'GET');
+  first.end();
+  expect((await answerOf(first)).status).toBe(200); // Chatwoot has taken it.
+  let [begun, refused] = [0, 0];
+  const requests = Array.from({ length: 1020 }, () => {
+    const request = send(`${url}/api/v1/accounts/1/slow`, 'GET');
+    request.on('response', (response: IncomingMessage) => {
+      response.on('error', () => {}).resume();
+      if (response.statusCode === 503) refused++;
+      else begun++;
+    });
+    return request.end();
+  });
+  await expect.poll(() => [begun, refused], { timeout: 10_000 }).toEqual([4, 16]);
+  expect(arrived).toHaveLength(5);
+  for (const request of requests) request.destroy();
+});
+
+test('more requests than UPSTREAM_RATE allows are told so', async () => {
   const { url, arrived } = await start((_request, response) => response.end('ok'), { UPSTREAM_RATE: '3/1h' });
   const answers = [];
   for (let n = 0; n < 4; n++) {
