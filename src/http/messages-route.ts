@@ -129,7 +129,7 @@ export function notServed(path: string): BackscrollError {
 function served(status: 404 | 405 | 421): BackscrollError {
   return new BackscrollError(
     'not_served',
-    'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{conversation_id}/messages are served here',
+    'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{conversation_id}/messages are served here, and with PASS_THROUGH the rest of /api/v1 and /api/v2 to callers with a Chatwoot token of their own',
     { status },
   );
 }

@@ -19,7 +19,8 @@ async function textOf(port: number, request: string): Promise<string> {
   return text;
 }
 
-const ROUTE = 'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{conversation_id}/messages are served here';
+const ROUTE =
+  'Only GET and HEAD /api/v1/accounts/{account_id}/conversations/{conversation_id}/messages are served here, and with PASS_THROUGH the rest of /api/v1 and /api/v2 to callers with a Chatwoot token of their own';
 
 describe('headers of a page', () => {
   test('a page says what it is, how old, and what the cache did', async () => {
