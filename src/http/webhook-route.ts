@@ -74,7 +74,6 @@ export async function webhookRoute(
   };
   /** Of those whose sender is nobody, past a limit with a word about waiting. */
   const judged = (request: FastifyRequest, because: WebhookRefusal): BackscrollError => {
-    if (REFUSALS[because].status !== 401) return refusal(because);
     const now = Date.now();
     const address = addressOf(request);
     const waitMs = failures.waitMs(address, now);

@@ -2,6 +2,7 @@
 
 import { onTestFinished } from 'vitest';
 import type { Change } from '../../src/cache/changes.ts';
+import type { Profile } from '../../src/feed/cable.ts';
 import { Feed, FEED_BOUNDS, type FeedBounds } from '../../src/feed/feed.ts';
 import type { EventOutcome, FeedObserver, Standing } from '../../src/feed/observer.ts';
 import { createChatwoot } from '../../src/upstream/chatwoot.ts';
@@ -59,6 +60,8 @@ export interface HouseOptions {
   readonly url?: string;
   readonly apply?: (change: Change) => void;
   readonly lagMaxMs?: number;
+  /** What becomes of the profile on its way. */
+  readonly profileAs?: (profile: Profile) => Profile;
 }
 
 /** A feed that has not started to listen. */
@@ -116,10 +119,11 @@ export async function feedHouse(options: HouseOptions = {}): Promise<FeedHouse> 
     now: () => performance.now(),
   });
   const now = (): number => performance.timeOrigin + performance.now();
+  const { profileAs = (profile) => profile } = options;
   const feed = new Feed({
     baseUrl,
     version: '0',
-    tokens: [{ serves: () => true, profile: (signal) => upstream.profile(SAMPLE_TOKEN, signal) }],
+    tokens: [{ serves: () => true, profile: async (signal) => profileAs(await upstream.profile(SAMPLE_TOKEN, signal)) }],
     apply: (change) => {
       told.changes.push(change);
       options.apply?.(change);

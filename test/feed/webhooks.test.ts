@@ -72,6 +72,19 @@ test('A webhook that is signed with any secret of its account is taken', () => {
   expect(one.outcomes).toEqual(['message_created applied', 'message_created applied']);
 });
 
+test('One that was on its way for some minutes, or comes from a clock that is some ahead, is taken', () => {
+  const one = house();
+  expect(send(one, headOf({ at: NOW - 290_000 }))).toBe('taken');
+  expect(send(one, headOf({ at: NOW + 290_000, delivery: 'd-2' }))).toBe('taken');
+});
+
+test('An event that is not known changes nothing, and is counted without its name', () => {
+  const one = house();
+  const body = JSON.stringify({ event: 'of_a_caller', id: 7 });
+  expect(send(one, headOf({ signed: body }), body)).toBe('taken');
+  expect([one.changes, one.outcomes]).toEqual([[], ['other unknown']]);
+});
+
 test('An unsigned one is taken where its path ends in a secret of its account', () => {
   const one = house();
   expect(send(one, { accountId: 1, pathSecret: SECRET, ...UNSIGNED })).toBe('taken');
@@ -80,6 +93,7 @@ test('An unsigned one is taken where its path ends in a secret of its account', 
 
 test.each<[string, string, WebhookHead, string?]>([
   ['of an account without a secret', 'unknown', headOf({ accountId: 3 })],
+  ['with a secret in its path, of an account without one', 'unknown', { accountId: 3, pathSecret: SECRET, ...UNSIGNED }],
   ['without a signature', 'unsigned', { accountId: 1, pathSecret: null, ...UNSIGNED }],
   ['signed with another secret', 'forged', headOf({ secret: 'a-guess' })],
   ["signed with another account's secret", 'forged', headOf({ secret: OTHER })],
@@ -116,8 +130,24 @@ test('A delivery is taken once, however often it is sent', () => {
   expect(one.changes).toHaveLength(2);
 });
 
-test('What is refused as forged does not use up a delivery', () => {
+test('Deliveries of two accounts may have one name', () => {
   const one = house();
+  const body = BODY.replace('"account":{"id":1}', '"account":{"id":2}');
+  expect(send(one, headOf({}))).toBe('taken');
+  expect(send(one, headOf({ accountId: 2, secret: OTHER, signed: body }), body)).toBe('taken');
+});
+
+test('A delivery without a name that can be one is told apart by its signature, in any case', () => {
+  const one = house();
+  const head = { ...headOf({}), delivery: 'x'.repeat(65) };
+  expect(send(one, head)).toBe('taken');
+  expect(send(one, { ...head, signature: head.signature.toUpperCase().replace('SHA', 'sha') })).toBe('repeated');
+});
+
+test('What is refused as forged, or is of another account, does not use up a delivery', () => {
+  const one = house();
+  const foreign = BODY.replace('"account":{"id":1}', '"account":{"id":2}');
+  expect(send(one, headOf({ signed: foreign }), foreign)).toBe('foreign');
   expect(send(one, headOf({ secret: 'a-guess' }))).toBe('forged');
   expect(send(one, headOf({}))).toBe('taken');
 });

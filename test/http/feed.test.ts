@@ -60,6 +60,19 @@ test('cable: an unchanged page costs nothing however often it is asked, a change
   expect(idsOf(await backscroll.get(messagesOf(2)))).toContain(id);
 });
 
+test('cable: what nothing is told of lives for FEED_MAX_AGE and no longer', async () => {
+  const { chatwoot, backscroll, clock } = await startHouse({ env: { FEED: 'cable', FEED_MAX_AGE: '3s' } });
+  await fed(backscroll);
+  clock.advance(1);
+  await backscroll.get(messagesOf(2));
+  const { length } = readsOf(chatwoot);
+  clock.advance(3000);
+  expect((await backscroll.get(messagesOf(2))).headers['cache-status']).toBe('backscroll; hit; ttl=0');
+  clock.advance(1);
+  expect((await backscroll.get(messagesOf(2))).headers['cache-status']).toMatch(/fwd=/);
+  expect(readsOf(chatwoot)).toHaveLength(length + 1);
+});
+
 test('cable: when trust ends, ages are the ordinary ones at once, and the log says why', async () => {
   const { chatwoot, backscroll, clock } = await startHouse({ env: { FEED: 'cable' } });
   await fed(backscroll);
