@@ -1,6 +1,7 @@
 // The caches that are compared. Each answers the same reads at the same moments, from an upstream count of its own.
 
 import { ReadThrough } from '../../src/cache/read-through.ts';
+import type { SharedLevel } from '../../src/cache/shared-level.ts';
 import type { Freshness } from '../../src/timeline/freshness.ts';
 import type { SeenIds } from '../../src/timeline/frontier.ts';
 import { sawId, vouchedFrontier } from '../../src/timeline/frontier.ts';
@@ -33,6 +34,8 @@ export interface PolicyAnswer {
   readonly rows: readonly Row[];
   /** Upstream was not read for this caller, nor waited for. */
   readonly hit: boolean;
+  /** What others had read was asked for. */
+  readonly isShared?: boolean;
 }
 
 export interface Policy {
@@ -141,6 +144,15 @@ export function feedsFrom(startAt: number, seed: number): readonly FeedOptions[]
   ];
 }
 
+export interface BackscrollOptions {
+  readonly feed?: FeedOptions;
+  /** Where others know what it does not. */
+  readonly shared?: SharedLevel;
+  /** Where others read from it, too. */
+  readonly upstream?: CountingUpstream;
+  readonly memoryBytes?: number;
+}
+
 export class Backscroll implements Policy {
   readonly name: string;
   /** When the event came that tells that a message was created, ms. */
@@ -150,15 +162,16 @@ export class Backscroll implements Policy {
   readonly learnt = new Map<LearnOutcome, number>();
   shadowDifferences = 0;
 
-  constructor(world: World, time: VirtualTime, feed?: FeedOptions) {
+  constructor(world: World, time: VirtualTime, { feed, shared, upstream, memoryBytes = MEMORY_BYTES }: BackscrollOptions = {}) {
     this.name = feed?.name ?? 'Backscroll';
-    this.upstream = new CountingUpstream(world, time);
+    this.upstream = upstream ?? new CountingUpstream(world, time);
     this.engine = new ReadThrough({
       upstream: this.upstream,
       now: () => time.now,
       freshness: FRESHNESS,
       ...(feed === undefined ? {} : { fedSince: () => feed.fedSince(time.now) }),
-      memoryBytesMax: MEMORY_BYTES,
+      ...(shared === undefined ? {} : { shared }),
+      memoryBytesMax: memoryBytes,
       mode: 'proved',
       shadowRate: SHADOW_RATE,
       random: seededRandom(1),
@@ -193,8 +206,8 @@ export class Backscroll implements Policy {
 
   async read(conversationId: number, query: Query): Promise<PolicyAnswer> {
     const read = () => this.engine.answer({ accountId: ACCOUNT, conversationId }, query, { asOfNow: false, bypass: false });
-    const { rows, outcome } = await asking.run(query.mode, read);
-    return { rows, hit: outcome === 'hit' };
+    const { rows, outcome, level } = await asking.run(query.mode, read);
+    return { rows, hit: outcome === 'hit', isShared: level === 'shared' };
   }
 }
 

@@ -42,7 +42,10 @@ test('all are tried here', () => {
 
 testServer('dev', clone);
 
-test.each(Object.entries(ONE_SHOTS))('npm run %s -- %s', async (script, args) => {
+/** Other ways to run one. */
+const MORE = [['bench:trace', '--processes 2 --hours 0.02']] as const;
+
+test.each([...Object.entries(ONE_SHOTS), ...MORE])('npm run %s -- %s', async (script, args) => {
   const command = new Command(`npm run ${script} -- ${args}`, clone());
   onTestFinished(() => command.end());
   const code = await command.ended;
