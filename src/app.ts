@@ -92,8 +92,13 @@ export async function buildApp({
   statusEveryMs: everyMs,
 }: AppOptions): Promise<App> {
   const metrics: Metrics = new Metrics(() => ({ ...readThrough.size, bytes: readThrough.size.bytes + renderer.bytes }));
+  const shared =
+    config.redisUrls.length === 0
+      ? null
+      : (await import('./open-shared.ts')).openShared({ config, registry: metrics.registry, logger, now, times: sharedTimes });
   const { upstream, chatwoot, budget } = openUpstream({
     settings: config,
+    budget: shared?.budget,
     now,
     onRead: ({ status, durationMs }) => metrics.upstreamAnswered(status, durationMs),
     onNotice: upstreamObserver(metrics, logger),
@@ -103,10 +108,6 @@ export async function buildApp({
   const answerTimeoutMs = ANSWER_TIMES * config.upstreamTimeoutMs;
   let feed: OpenFeed | null = null;
   let status: OpenStatus | null = null;
-  const shared =
-    config.redisUrls.length === 0
-      ? null
-      : (await import('./open-shared.ts')).openShared({ config, registry: metrics.registry, logger, now, times: sharedTimes });
   const readThrough = new ReadThrough({
     upstream,
     ...(shared === null ? {} : { shared: shared.level }),
@@ -158,6 +159,7 @@ export async function buildApp({
     upstreamConnections: config.upstreamConnections * (passesThrough ? 2 : 1),
     eventLoopDelayMaxMs,
     logLinesDropped,
+    countTogether: shared?.countTogether,
     onCredentialsRefused: () => readiness.suspect(),
   });
   const { http, addressOf } = edge;

@@ -38,7 +38,7 @@ const ARROWS: Readonly<Record<string, readonly string[]>> = {
     'pass-through',
     'upstream',
   ],
-  'open-shared.ts': ['cache', 'config', 'shared'],
+  'open-shared.ts': ['cache', 'config', 'shared', 'upstream'],
 };
 /** Files that import nothing of the program, and that any room but the timeline may import. */
 const LEAVES = ['clock.ts', 'errors.ts', 'rate.ts', 'steps.ts', 'text-file.ts', 'version.ts'];

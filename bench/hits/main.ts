@@ -1,6 +1,6 @@
 // What a hit costs: CPU time per request of the built program, against bare servers, the usual stack, and other caches.
 //
-//   npm run bench:hits -- [--rounds N] [--seconds S] [--warm-up S] [--connections C] [--only TRAFFIC]
+//   npm run bench:hits -- [--rounds N] [--seconds S] [--warm-up S] [--connections C] [--only TRAFFIC,TRAFFIC]
 //
 // Each server is a process on one core, the load generator has the other. Servers are loaded in turn, never two at once.
 
@@ -13,7 +13,7 @@ import { MessageTable } from '../../test/support/fake-chatwoot/message-table.ts'
 import { median, printTable } from '../table.ts';
 import { cpuMicros } from './cpu.ts';
 import { load, LOADER, type HeaderList } from './load.ts';
-import { startBackscroll, startNginx, startPeer, startVarnish, type Answer, type Server } from './servers.ts';
+import { startBackscroll, startNginx, startPeer, startRedis, startVarnish, type Answer, type Server } from './servers.ts';
 import { KEY, traffics } from './traffic.ts';
 
 const { values } = parseArgs({
@@ -121,9 +121,12 @@ const settings = {
   CLIENT_KEYS: `bench=${KEY}`,
   RATE_LIMIT: '1000000/1s',
 };
+const redisUrl = await startRedis();
 let answer: Answer | undefined;
 const notOffered: string[] = [];
-for (const { name, env, mix, coding } of (await traffics()).filter((traffic) => traffic.name.includes(values.only))) {
+const wanted = values.only.split(',');
+const measured = (await traffics(redisUrl)).filter(({ name }) => wanted.some((part) => name.includes(part)));
+for (const { name, env, mix, coding } of measured) {
   // oxlint-disable-next-line no-await-in-loop
   const server = await startBackscroll(`Backscroll, ${name}`, { ...settings, ...env });
   // oxlint-disable-next-line no-await-in-loop
@@ -177,6 +180,7 @@ printTable(
   ]),
 );
 if (notOffered.length > 0) console.log(`\nNot offered, so not measured: ${notOffered.join(', ')}`);
+if (redisUrl === null) console.log('\nWithout redis-server, so not measured: Redis');
 console.log('\nnginx and Varnish are out of reach for any server on node:http: bare is one already.');
 console.log(`Upstream reads in all: ${fake.log.count()}`);
 

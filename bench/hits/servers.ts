@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '../../test/support/free-port.ts';
@@ -87,9 +88,19 @@ sub vcl_backend_response { set beresp.ttl = 1h; set beresp.uncacheable = false; 
   return serverOf('Varnish', child, `http://127.0.0.1:${port}`, '/');
 }
 
+/** Where a Redis of the bench's own is, on the core of the load; null where it is not installed. */
+export async function startRedis(): Promise<string | null> {
+  if (!isInstalled('redis-server')) return null;
+  const port = await freePort();
+  const command = ['redis-server', '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  launch(command, {}, false, 1);
+  await listens(port);
+  return `redis://127.0.0.1:${port}`;
+}
+
 /** A program on the core of the servers. Its standard output goes nowhere: what a log line costs to write is in. */
-function launch(command: readonly string[], env: Readonly<Record<string, string>>, ipc = false): ChildProcess {
-  const [program = '', ...args] = [...pinned(0), ...command];
+function launch(command: readonly string[], env: Readonly<Record<string, string>>, ipc = false, core: 0 | 1 = 0): ChildProcess {
+  const [program = '', ...args] = [...pinned(core), ...command];
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(program, args, {
     env: { PATH: `${PATH}:/usr/sbin`, HOME, ...env },
@@ -111,6 +122,23 @@ async function serverOf(name: string, child: ChildProcess, url: string, path: st
       await ended;
     },
   };
+}
+
+/** Waits until something listens there, for ten seconds at most. */
+async function listens(port: number): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const socket = connect(port, '127.0.0.1');
+    // oxlint-disable-next-line no-await-in-loop -- asking is what this is about
+    const isThere = await Promise.race([once(socket, 'connect'), once(socket, 'close')]).then(
+      () => !socket.connecting && socket.readyState === 'open',
+      () => false,
+    );
+    socket.destroy();
+    if (isThere) return;
+    // oxlint-disable-next-line no-await-in-loop
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`nothing listens at ${port}`);
 }
 
 /** Waits until it answers, for ten seconds at most. */

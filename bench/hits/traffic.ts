@@ -21,10 +21,15 @@ const ORIGIN = 'https://app.example.com';
 /** Callers that share connections. */
 const CALLERS = 50;
 
-/** The kinds of traffic for which the bounds hold. */
-export async function traffics(): Promise<Traffic[]> {
+/**
+ * The kinds of traffic for which the bounds hold.
+ * @param redisUrl null for none with it
+ */
+export async function traffics(redisUrl: string | null): Promise<Traffic[]> {
   const key = { api_access_token: KEY };
   const tokens = await Promise.all(Array.from({ length: CALLERS }, (_, n) => token(`reader-${n}`)));
+  const signed = tokens.map((text) => ({ authorization: `Bearer ${text}` }));
+  const redis = redisUrl === null ? [] : [{ REDIS_URL: redisUrl }];
   return [
     { name: 'LOG_LEVEL=info', env: {}, mix: [key] },
     { name: 'LOG_LEVEL=warn', env: { LOG_LEVEL: 'warn' }, mix: [key] },
@@ -33,7 +38,12 @@ export async function traffics(): Promise<Traffic[]> {
       env: { TRUST_PROXY: '1' },
       mix: Array.from({ length: CALLERS }, (_, n) => ({ ...key, 'x-forwarded-for': `203.0.113.${n}` })),
     },
-    { name: '50 signed tokens', env: { JWT_SECRET: SECRET }, mix: tokens.map((text) => ({ authorization: `Bearer ${text}` })) },
+    { name: '50 signed tokens', env: { JWT_SECRET: SECRET }, mix: signed },
+    ...redis.flatMap((env) => [
+      { name: 'Redis', env, mix: [key] },
+      { name: 'Redis, RATE_LIMIT_SHARED=false', env: { ...env, RATE_LIMIT_SHARED: 'false' }, mix: [key] },
+      { name: 'Redis, 50 signed tokens', env: { ...env, JWT_SECRET: SECRET }, mix: signed },
+    ]),
     { name: 'with Origin', env: { CORS_ORIGINS: ORIGIN }, mix: [{ ...key, origin: ORIGIN }] },
     ...[100, 16_000].map((keys) => ({ name: `${keys} keys`, env: { CLIENTS_FILE: clientsFile(keys) }, mix: [key] })),
     ...['gzip', 'br'].map((coding) => ({ name: coding, env: {}, mix: [{ ...key, 'accept-encoding': coding }], coding })),

@@ -337,6 +337,13 @@ export const SETTINGS = {
     meaning: 'What names in Redis begin with: letters, digits, `.`, `_` and `-`',
     parse: redisPrefix,
   },
+  rateLimitShared: {
+    name: 'RATE_LIMIT_SHARED',
+    default: 'true',
+    example: 'false',
+    meaning: '`false` has each process count the requests of its clients by itself, although it has a `REDIS_URL`',
+    parse: boolean,
+  },
   history: {
     name: 'HISTORY',
     default: 'proved',

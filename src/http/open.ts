@@ -19,7 +19,7 @@ import type { Renderer } from './render.ts';
 import { createServer } from './server.ts';
 import { UnauthenticatedLimit } from './unauthenticated-limit.ts';
 import { UnreadAnswers } from './unread.ts';
-import { WindowCounters } from './window-counters.ts';
+import { WindowCounters, type Counted, type OnCounted } from './window-counters.ts';
 
 /** As settings have them. */
 export interface HttpSettings {
@@ -43,6 +43,8 @@ export interface OpenHttpOptions {
   readonly eventLoopDelayMaxMs: number;
   /** Log lines that could not be written so far. */
   readonly logLinesDropped: () => number;
+  /** Has what is counted of clients counted by others, too, and hears of theirs; absent where each process counts by itself. */
+  readonly countTogether?: ((onHeard: (client: string, rate: Rate, counted: Counted) => void) => OnCounted) | null | undefined;
   /** Told that Chatwoot refused the server's own token. */
   readonly onCredentialsRefused: () => void;
 }
@@ -92,7 +94,9 @@ export async function openHttp(options: OpenHttpOptions): Promise<OpenHttp> {
   const connections = new Connections(http.server, { upstreamConnections, log: logger });
   registerEdgeMetrics(metrics.registry, { connections, unread, renderer, codedPages, logLinesDropped });
   const eventLoop = new EventLoop(options.eventLoopDelayMaxMs);
-  const counters = new WindowCounters();
+  const counters: WindowCounters = new WindowCounters(
+    options.countTogether?.((client, rate, counted) => counters.raise(client, rate, counted, Date.now())),
+  );
   return {
     http,
     addressOf,

@@ -21,6 +21,8 @@ export interface Counted {
   readonly leftMs: number;
 }
 
+export type OnCounted = (key: string, rate: Rate) => void;
+
 const NOTHING: Counted = { count: 0, leftMs: 0 };
 
 export class WindowCounters {
@@ -28,16 +30,35 @@ export class WindowCounters {
   /** In the order in which they were spent. */
   readonly #spent = new Map<string, Counter>();
   #sweptAt = -Infinity;
+  readonly #onCounted: OnCounted | undefined;
+
+  /** @param onCounted told of each one that is counted here */
+  constructor(onCounted?: OnCounted) {
+    this.#onCounted = onCounted;
+  }
 
   /** Counts one more. Its window begins with the first that is counted. */
-  count(key: string, { max, windowMs }: Rate, now: number): Counted {
+  count(key: string, rate: Rate, now: number): Counted {
+    const { max, windowMs } = rate;
     const running = this.#running(key, now);
     if (running === undefined) this.#spent.delete(key);
     const counter = running ?? { startedAt: now, windowMs, count: 0 };
     counter.count++;
     if (counter.count >= max) this.#spend(key, counter, now);
     else if (running === undefined) this.#unspent.set(key, counter);
+    this.#onCounted?.(key, rate);
     return told(counter, now);
+  }
+
+  /** Others have counted, too: so many in all, in a window that ends after so long. What is known to be more stays. */
+  raise(key: string, { max, windowMs }: Rate, { count, leftMs }: Counted, now: number): void {
+    const running = this.#running(key, now);
+    if (running !== undefined && running.count > count) return;
+    if (running === undefined) this.#spent.delete(key);
+    const counter = running ?? { startedAt: now, windowMs, count: 0 };
+    Object.assign(counter, { startedAt: now + leftMs - windowMs, windowMs, count });
+    if (count >= max) this.#spend(key, counter, now);
+    else if (running === undefined) this.#unspent.set(key, counter);
   }
 
   /** What was counted in the window that runs now. */

@@ -7,7 +7,7 @@ import type { Client } from '../clients/client.ts';
 import { clientRegistry, type ClientRegistry } from '../clients/registry.ts';
 import type { AnswerOwn } from '../http/messages-route.ts';
 import type { OpenHttp } from '../http/open.ts';
-import type { Budget } from '../upstream/budget.ts';
+import type { ReadBudget } from '../upstream/budget.ts';
 import type { Proxies } from '../upstream/proxies.ts';
 import { OwnCallers } from './own-callers.ts';
 import { OwnMessages } from './own-messages.ts';
@@ -30,7 +30,7 @@ export interface RoomOptions {
   readonly settings: PassThroughSettings;
   readonly edge: Pick<OpenHttp, 'addressOf' | 'countedAs' | 'limit' | 'unread'>;
   readonly answerTimeoutMs: number;
-  readonly budget: Budget;
+  readonly budget: ReadBudget;
   /** The engine's clock, ms. */
   readonly now: () => number;
   readonly registry: Registry;

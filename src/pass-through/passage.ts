@@ -4,7 +4,7 @@
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { HeaderList } from '../http/header-list.ts';
-import type { Budget } from '../upstream/budget.ts';
+import type { ReadBudget } from '../upstream/budget.ts';
 import { pathPrefix } from '../upstream/chatwoot-url.ts';
 import { Carriage, openConnections } from '../upstream/connections.ts';
 import { startDeadline } from '../upstream/deadline.ts';
@@ -21,7 +21,7 @@ export interface PassageOptions {
   readonly proxies: Proxies;
   /** For its turn, for the head of its answer, and between any two parts of that, ms. */
   readonly timeoutMs: number;
-  readonly budget: Budget;
+  readonly budget: ReadBudget;
   /** Must not step, ms. */
   readonly now: () => number;
 }

@@ -14,6 +14,18 @@ export function behindShare(whole: number): number {
   return Math.max(1, Math.floor(whole * BEHIND_SHARE));
 }
 
+/** What says when a read may be sent. */
+export interface ReadBudget {
+  /** How long after `now` a read that has `ahead` others before it may be sent, ms; 0 for at once. Never more than it will be. */
+  waitMs(priority: ReadPriority, ahead: number, now: number): number;
+  /** How many of a window's reads may still be sent now. */
+  left(now: number): number;
+  /** One read is sent. Only where `waitMs(priority, 0, now)` is 0. */
+  spend(priority: ReadPriority, now: number): void;
+  /** Has `listener` told whenever a read may be sent earlier than `waitMs` has said. Absent where none ever may. */
+  onSooner?(listener: () => void): void;
+}
+
 /**
  * The last `max` moments at which something was sent. The next may be sent when the oldest of them is a window ago. Unlike a
  * token bucket, which lets its capacity and what flows in meanwhile through one window, this keeps the limit in every window
@@ -23,17 +35,19 @@ class SentLog {
   readonly #sentAt: Float64Array;
   readonly #windowMs: number;
   #oldest = 0;
+  /** How many a window may have; no more than there are moments. */
+  max: number;
 
   constructor(max: number, windowMs: number) {
     this.#sentAt = new Float64Array(max).fill(-Infinity);
     this.#windowMs = windowMs;
+    this.max = max;
   }
 
   /** The moment, `now` or later, from which the nth send is within the limit if those before it go as early as they can. */
   freeAt(nth: number, now: number): number {
-    const max = this.#sentAt.length;
-    const oldest = this.#sentAt[(this.#oldest + nth - 1) % max] ?? -Infinity;
-    return Math.max(now, oldest + this.#windowMs) + Math.floor((nth - 1) / max) * this.#windowMs;
+    const { max } = this;
+    return Math.max(now, this.#freeAgainAt((nth - 1) % max)) + Math.floor((nth - 1) / max) * this.#windowMs;
   }
 
   add(at: number): void {
@@ -43,7 +57,7 @@ class SentLog {
 
   /** How many of the last window's may still be sent. */
   free(now: number): number {
-    let [from, to] = [0, this.#sentAt.length];
+    let [from, to] = [0, this.max];
     while (from < to) {
       const middle = (from + to) >>> 1;
       if (this.#freeAgainAt(middle) <= now) from = middle + 1;
@@ -54,7 +68,7 @@ class SentLog {
 
   /** The shortest time between reads, all of them alike from now on, at which none has to wait for the limit. */
   paceMs(now: number): number {
-    const max = this.#sentAt.length;
+    const { max } = this;
     const free = this.free(now);
     const step = Math.ceil(max / PACE_STEPS_MAX);
     let paceMs = this.#windowMs / max;
@@ -65,8 +79,10 @@ class SentLog {
     return paceMs;
   }
 
+  /** When the nth of the last `max` is a window ago. */
   #freeAgainAt(nth: number): number {
-    return (this.#sentAt[(this.#oldest + nth) % this.#sentAt.length] ?? -Infinity) + this.#windowMs;
+    const { length } = this.#sentAt;
+    return (this.#sentAt[(this.#oldest + length - this.max + nth) % length] ?? -Infinity) + this.#windowMs;
   }
 }
 
@@ -81,8 +97,8 @@ export function burst(max: number): number {
   return Math.min(max, Math.max(BURST_MIN, Math.ceil(max * BURST_SHARE)));
 }
 
-export class Budget {
-  readonly #rate: Rate;
+export class Budget implements ReadBudget {
+  #rate: Rate;
   readonly #all: SentLog;
   readonly #behind: SentLog;
   #nextAt = -Infinity;
@@ -93,21 +109,28 @@ export class Budget {
     this.#behind = new SentLog(behindShare(rate.max), rate.windowMs);
   }
 
-  /**
-   * How long after `now` a read that has `ahead` others before it may be sent, ms; 0 for at once. Exact for the next one; with
-   * others before it no more than it will be.
-   */
+  /** From now on a window may have only so many; at most as many as in the beginning. */
+  limitTo(max: number): void {
+    this.#rate = { ...this.#rate, max };
+    this.#all.max = max;
+    this.#behind.max = behindShare(max);
+  }
+
+  /** Exact for the next one; with others before it no more than it will be. */
   waitMs(priority: ReadPriority, ahead: number, now: number): number {
     const freeAt = Math.max(this.#all.freeAt(ahead + 1, now), this.#pacedAt(ahead, now));
     return Math.max(freeAt, priority === 'behind' ? this.#behind.freeAt(1, now) : now) - now;
   }
 
-  /** How many of a window's reads may still be sent now. */
   left(now: number): number {
     return this.#all.free(now);
   }
 
-  /** One read is sent. Only where `waitMs(priority, 0, now)` is 0. */
+  /** How many were sent in the last window, up to as many as it may have. */
+  sent(now: number): number {
+    return this.#rate.max - this.#all.free(now);
+  }
+
   spend(priority: ReadPriority, now: number): void {
     this.#all.add(now);
     if (priority === 'behind') this.#behind.add(now);

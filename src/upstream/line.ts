@@ -3,14 +3,14 @@
 // Chatwoot hangs leaves others theirs. The line has an end, and so has the time in it.
 
 import { BackscrollError } from '../errors.ts';
-import { behindShare, type Budget } from './budget.ts';
+import { behindShare, type ReadBudget } from './budget.ts';
 import type { Readers } from './readers.ts';
 import { Refused } from './refused.ts';
 import { Turns } from './turns.ts';
 import type { ReadPriority } from './upstream.ts';
 
 export interface LineOptions {
-  readonly budget: Budget;
+  readonly budget: ReadBudget;
   /** Reads under way at once. */
   readonly connections: number;
   /** Reads that may wait. */
@@ -66,6 +66,7 @@ export class Line {
 
   constructor(options: LineOptions) {
     this.#options = options;
+    options.budget.onSooner?.(() => this.#startNext());
   }
 
   get running(): number {

@@ -1,6 +1,6 @@
 // The door of this room: Chatwoot, as the rest of the program may ask it.
 
-import { Budget } from './budget.ts';
+import { Budget, type ReadBudget } from './budget.ts';
 import { createChatwoot, type Chatwoot, type ChatwootOptions, type NamedToken } from './chatwoot.ts';
 import { protectUpstream, type ProtectedUpstream, type ProtectionOptions } from './protected-upstream.ts';
 import type { Proxies } from './proxies.ts';
@@ -24,6 +24,8 @@ type Observers = Pick<ChatwootOptions, 'onRead' | 'onNotice'> & Pick<ProtectionO
 
 export interface OpenUpstreamOptions extends Required<Observers> {
   readonly settings: UpstreamSettings;
+  /** Of UPSTREAM_RATE, where others than this process spend of it, too. */
+  readonly budget?: ReadBudget | undefined;
   /** The engine's clock, ms. */
   readonly now: () => number;
 }
@@ -33,10 +35,10 @@ export interface OpenUpstream {
   /** The same without protection, for what is no read of messages. */
   readonly chatwoot: Chatwoot;
   /** Of UPSTREAM_RATE, for all who spend of it. */
-  readonly budget: Budget;
+  readonly budget: ReadBudget;
 }
 
-export function openUpstream({ settings, now, onRead, onNotice, onEvent, onTurn }: OpenUpstreamOptions): OpenUpstream {
+export function openUpstream({ settings, now, onRead, onNotice, onEvent, onTurn, ...given }: OpenUpstreamOptions): OpenUpstream {
   const { upstreamConnections: connections, upstreamTimeoutMs: timeoutMs, upstreamRate: rate } = settings;
   const chatwoot = createChatwoot({
     baseUrl: new URL(settings.chatwootUrl),
@@ -51,7 +53,7 @@ export function openUpstream({ settings, now, onRead, onNotice, onEvent, onTurn 
     onRead,
     onNotice,
   });
-  const budget = new Budget(rate);
+  const budget = given.budget ?? new Budget(rate);
   const upstream = protectUpstream(chatwoot, { rate, budget, connections, timeoutMs, now, onEvent, onTurn });
   return { upstream, chatwoot, budget };
 }

@@ -14,7 +14,7 @@
 import type { Rate } from '../rate.ts';
 import { BackscrollError, type ErrorCode } from '../errors.ts';
 import { Breaker, type BreakerState } from './breaker.ts';
-import { Budget } from './budget.ts';
+import { Budget, type ReadBudget } from './budget.ts';
 import { startDeadline } from './deadline.ts';
 import { Line } from './line.ts';
 import { Pause } from './pause.ts';
@@ -27,7 +27,7 @@ export interface ProtectionOptions {
   /** Of all reads, retries included. */
   readonly rate: Rate;
   /** Of that rate, where others spend of it too. */
-  readonly budget?: Budget | undefined;
+  readonly budget?: ReadBudget | undefined;
   /** Reads under way at once. */
   readonly connections: number;
   /** For one read as a whole: waiting for its turn, every attempt, and the time between them. */
@@ -94,7 +94,7 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
   const pause = new Pause({ defaultMs: PAUSE_DEFAULT_MS, maxMs: PAUSE_MAX_MS, now });
   const sleeper = new Sleeper();
   const { waitingMax = WAITING_MAX } = options;
-  const { budget = new Budget(options.rate) } = options;
+  const budget: ReadBudget = options.budget ?? new Budget(options.rate);
   const line = new Line({ budget, connections: options.connections, waitingMax, now });
   const breaker = new Breaker({
     halfOpenAfterMs: HALF_OPEN_AFTER_MS,

@@ -49,3 +49,30 @@ test('of those at the limit, ended windows go first, then the oldest', () => {
   expect(counters.read('for a day', 1001).count).toBe(0);
   expect(counters.read(`running ${COUNTERS_MAX - 1}`, 1001).count).toBe(1);
 });
+
+test('what others have counted raises the count and moves the end of its window, and never lowers it', () => {
+  const told: string[] = [];
+  const counters = new WindowCounters((key) => told.push(key));
+  counters.count('a', RATE, 0);
+  counters.raise('a', RATE, { count: 2, leftMs: 400 }, 100);
+  expect(counters.read('a', 100)).toEqual({ count: 2, leftMs: 400 });
+  counters.raise('a', RATE, { count: 1, leftMs: 900 }, 100);
+  expect(counters.read('a', 100)).toEqual({ count: 2, leftMs: 400 });
+  expect(counters.read('a', 500)).toEqual({ count: 0, leftMs: 0 });
+  // Of one that was forgotten here, and of one whose window is over.
+  counters.raise('b', RATE, { count: 5, leftMs: 300 }, 500);
+  counters.raise('a', RATE, { count: 1, leftMs: 300 }, 500);
+  expect([counters.read('b', 500), counters.read('a', 500)]).toEqual([
+    { count: 5, leftMs: 300 },
+    { count: 1, leftMs: 300 },
+  ]);
+  expect(told).toEqual(['a']);
+});
+
+test('raised by others, counters are held in bounds too, and who is at the limit is kept', () => {
+  const counters = new WindowCounters();
+  counters.raise('spent', RATE, { count: 2, leftMs: 900 }, 0);
+  for (let n = 0; n < 3 * COUNTERS_MAX; n++) counters.raise(`crowd ${n}`, RATE, { count: 1, leftMs: 900 }, 1);
+  expect(counters.read('spent', 2).count).toBe(2);
+  expect(counters.size).toBe(COUNTERS_MAX + 1);
+});

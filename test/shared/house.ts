@@ -2,6 +2,7 @@
 
 import { onTestFinished } from 'vitest';
 import type { RedisLevel } from '../../src/shared/level.ts';
+import type { SharedObserver } from '../../src/shared/observer.ts';
 import type { SharedTimes } from '../../src/shared/times.ts';
 import { startBackscroll, type Backscroll, type BackscrollOptions } from '../support/backscroll.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
@@ -27,6 +28,20 @@ export const PATIENT: SharedTimes = {
   deafMs: 10_000,
   waitMs: { long: 5_000, short: 5_000 },
   leaseMs: 3_000,
+};
+
+/** Tells nobody. */
+export const SILENT: SharedObserver = {
+  exchanged() {},
+  moved() {},
+  refused() {},
+  lease() {},
+  heard() {},
+  hit() {},
+  learnt() {},
+  cutOff() {},
+  lost() {},
+  back() {},
 };
 
 /** A process that shares over this Redis, ended with the test. */

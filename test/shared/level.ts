@@ -9,7 +9,7 @@ import type { Query } from '../../src/timeline/query.ts';
 import type { Row } from '../../src/timeline/reading.ts';
 import { FRESHNESS } from '../cache/library.ts';
 import type { RedisServer } from '../support/redis.ts';
-import { PATIENT } from './house.ts';
+import { PATIENT, SILENT } from './house.ts';
 import { SampleTexts } from './sample-texts.ts';
 
 export const CONVERSATION = { accountId: 1, conversationId: 2 };
@@ -31,16 +31,9 @@ export async function levelOver(
   const told: unknown[][] = [];
   let written = 0;
   const observer: SharedObserver = {
-    exchanged() {},
+    ...SILENT,
     moved: (direction) => void (written += direction === 'out' ? 1 : 0),
     refused: (reason) => void refused.push(reason),
-    lease() {},
-    heard() {},
-    hit() {},
-    learnt() {},
-    cutOff() {},
-    lost() {},
-    back() {},
   };
   const level = new RedisLevel({
     urls: [url],

@@ -120,4 +120,21 @@ describe('the budget', () => {
       }),
     );
   });
+
+  it('counts what was sent before when it is limited to less', () => {
+    const budget = new Budget({ max: 10, windowMs: 100 });
+    for (let n = 0; n < 6; n++) budget.spend('caller', n);
+    budget.limitTo(4);
+    // The fourth of the last four is to be a window ago.
+    expect(budget.waitMs('caller', 0, 10)).toBe(92);
+    expect(budget.waitMs('caller', 1, 10)).toBe(93);
+    expect(budget.left(10)).toBe(0);
+    expect(budget.left(103)).toBe(2);
+    expect(budget.sent(103)).toBe(2);
+    budget.spend('behind', 103);
+    budget.spend('behind', 103);
+    expect(budget.waitMs('behind', 0, 110)).toBe(93);
+    budget.limitTo(10);
+    expect(budget.left(110)).toBe(8);
+  });
 });

@@ -1,0 +1,244 @@
+// What processes may send and take is counted over all of them; without Redis each has its part.
+
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { SharedBudget } from '../../src/shared/budget.ts';
+import { SharedCounts, UNTOLD_MAX } from '../../src/shared/counts.ts';
+import { Link } from '../../src/shared/link.ts';
+import { deriveSecrets } from '../../src/shared/secrets.ts';
+import { SHARED_TIMES } from '../../src/shared/times.ts';
+import { behindShare } from '../../src/upstream/budget.ts';
+import type { ReadPriority } from '../../src/upstream/upstream.ts';
+import { messagesOf, readsOf, type Backscroll, type Received } from '../support/backscroll.ts';
+import { HAS_REDIS, redisOfTest, type RedisServer } from '../support/redis.ts';
+import { levelOf, PATIENT, sampleChatwoot, settled, sharing, SILENT } from './house.ts';
+
+/** What a failing Redis may cost, ms; a machine that tests run on is late besides. */
+const LATE_MS_MAX = 150;
+const MACHINE_MS = 850;
+
+const secrets = deriveSecrets({ chatwootUrl: 'http://chatwoot', tokenOf: () => 'token', tokens: ['token'] });
+
+async function linkTo({ url }: RedisServer): Promise<Link> {
+  const link = new Link({ urls: [url], isCluster: false, times: PATIENT, observer: SILENT });
+  onTestFinished(() => link.close());
+  if (!link.isUp) await once(link.client, 'ready');
+  return link;
+}
+
+/** When this process has told Redis so often what it has counted, or has asked it for reads. */
+async function toldOften(process: Backscroll, times: number): Promise<void> {
+  await vi.waitFor(async () => expect(await limitExchanges(process)).toBeGreaterThanOrEqual(times), {
+    timeout: 5_000,
+    interval: 20,
+  });
+}
+
+async function limitExchanges(process: Backscroll): Promise<number> {
+  const [, count] = /exchanges_total\{exchange="limit",end="ok"\} (\d+)/.exec(await process.metrics()) ?? [];
+  return Number(count);
+}
+
+function remaining({ headers }: Received): number {
+  return Number(headers['x-ratelimit-remaining']);
+}
+
+describe.skipIf(!HAS_REDIS)('the limit of a client', () => {
+  /** Two processes over a page that both know. */
+  async function bothKnowing(redis: RedisServer, env: Readonly<Record<string, string>>): Promise<[Backscroll, Backscroll]> {
+    const chatwoot = await sampleChatwoot();
+    const pair = [await sharing(chatwoot, redis, env), await sharing(chatwoot, redis, env)] as const;
+    return [pair[0], pair[1]];
+  }
+
+  test('counts what it sends to any process, hits too', async () => {
+    const redis = await redisOfTest();
+    const [one, other] = await bothKnowing(redis, { RATE_LIMIT: '12/1m' });
+    for (let n = 0; n < 6; n++) await one.get(messagesOf(1));
+    const [name = ''] = await redis.client.keys('backscroll:{limit-*');
+    expect(name).not.toContain('test');
+    await vi.waitFor(async () => expect(await redis.client.get(name)).toBe('6'), { timeout: 5_000, interval: 20 });
+    const before = await limitExchanges(other);
+    expect(remaining(await other.get(messagesOf(1)))).toBe(11);
+    await toldOften(other, before + 1);
+    const next = await other.get(messagesOf(1));
+    expect(next.headers['cache-status']).toMatch(/^backscroll; hit/);
+    expect(remaining(next)).toBe(4);
+    const statuses: number[] = [];
+    for (let n = 0; n < 5; n++) statuses.push((await other.get(messagesOf(1))).status);
+    expect(statuses).toEqual([200, 200, 200, 200, 429]);
+  });
+
+  test('is counted in each process with RATE_LIMIT_SHARED=false', async () => {
+    const redis = await redisOfTest();
+    const [one, other] = await bothKnowing(redis, { RATE_LIMIT: '10/1m', RATE_LIMIT_SHARED: 'false' });
+    for (let n = 0; n < 6; n++) await one.get(messagesOf(1));
+    await settled(one, other);
+    expect(remaining(await other.get(messagesOf(1)))).toBe(9);
+    expect(await redis.client.keys('backscroll:{limit-*')).toEqual([]);
+  });
+
+  test.each(['kill', 'stop'] as const)('holds in each process when Redis fails (%s)', async (how) => {
+    const redis = await redisOfTest();
+    const chatwoot = await sampleChatwoot();
+    const one = await sharing(chatwoot, redis, { RATE_LIMIT: '8/1m' }, { sharedTimes: undefined });
+    await one.get(messagesOf(1));
+    await settled(one);
+    if (how === 'kill') await redis.kill();
+    else redis.signal('SIGSTOP');
+    const statuses: number[] = [];
+    for (let n = 0; n < 8; n++) {
+      const startedAt = performance.now();
+      statuses.push((await one.get(messagesOf(1))).status);
+      expect(performance.now() - startedAt).toBeLessThan(LATE_MS_MAX + MACHINE_MS);
+    }
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 200, 200, 429]);
+  });
+
+  test('is not lifted by what somebody else put under its name, nor by its loss', async () => {
+    const redis = await redisOfTest();
+    const link = await linkTo(redis);
+    const heard: number[] = [];
+    const counts = new SharedCounts({ link, prefix: 'p', secrets, onHeard: (_client, _rate, { count }) => heard.push(count) });
+    const rate = { max: 10, windowMs: 60_000 };
+    const count = async (): Promise<void> => {
+      const times = heard.length;
+      counts.counted('a', rate);
+      await vi.waitFor(() => expect(heard.length).toBe(times + 1));
+    };
+    await count();
+    await count();
+    const [name] = await redis.client.keys('p:{limit-*');
+    await redis.client.del(name!);
+    await redis.client.hset(name!, 'a', 'hash');
+    await count();
+    await redis.client.set(name!, 'text');
+    await count();
+    await count();
+    expect(heard).toEqual([1, 2, 1, 1, 2]);
+    expect(await redis.client.pttl(name!)).toBeGreaterThan(50_000);
+  });
+
+  test('of a crowd is told within bounds', async () => {
+    const link = await linkTo(await redisOfTest());
+    const heard = new Set<string>();
+    const counts = new SharedCounts({ link, prefix: 'p', secrets, onHeard: (client) => heard.add(client) });
+    for (let n = 0; n < UNTOLD_MAX + 10; n++) counts.counted(`client ${n}`, { max: 10, windowMs: 60_000 });
+    expect(counts.size).toBe(UNTOLD_MAX);
+    await vi.waitFor(() => expect(heard.size).toBeGreaterThan(500), { timeout: 5_000 });
+  });
+});
+
+describe.skipIf(!HAS_REDIS)('the budget of all processes', () => {
+  /** Sends what it may, as soon as it may. */
+  async function spendAll(budget: SharedBudget, priority: ReadPriority, untilAt: number): Promise<readonly number[]> {
+    const sent: number[] = [];
+    let wake = (): void => undefined;
+    budget.onSooner(() => wake());
+    while (performance.now() < untilAt) {
+      const now = performance.now();
+      const waitMs = budget.waitMs(priority, 0, now);
+      if (waitMs > 0) {
+        // oxlint-disable-next-line no-await-in-loop -- waits for its turn
+        await Promise.race([new Promise<void>((resolve) => (wake = resolve)), sleep(waitMs)]);
+        continue;
+      }
+      budget.spend(priority, now);
+      sent.push(now);
+    }
+    return sent;
+  }
+
+  test('lets no more than its rate through in any window, of reads behind answers half, and most of what it could', async () => {
+    const redis = await redisOfTest();
+    const rate = { max: 120, windowMs: 600 };
+    const untilAt = performance.now() + 1_500;
+    const budgets = await Promise.all(
+      [1, 2, 3].map(async () => {
+        const options = { key: 'b', rate, processes: () => 3, now: () => performance.now(), patienceMs: 1_000 };
+        const budget = new SharedBudget({ ...options, link: await linkTo(redis) });
+        // Asks for the first time, and hears that there is Redis.
+        await new Promise<void>((resolve) => {
+          budget.onSooner(resolve);
+          budget.waitMs('caller', 0, performance.now());
+        });
+        return budget;
+      }),
+    );
+    const priorities = ['behind', 'behind', 'caller'] as const;
+    const sent = await Promise.all(budgets.map((budget, at) => spendAll(budget, priorities[at]!, untilAt)));
+    const mostOf = (moments: readonly number[]): number =>
+      Math.max(...moments.map((from) => moments.filter((at) => at >= from && at < from + rate.windowMs).length));
+    const moments = sent.flat().toSorted((a, b) => a - b);
+    expect(mostOf(moments)).toBeLessThanOrEqual(rate.max);
+    expect(mostOf(sent.slice(0, 2).flat())).toBeLessThanOrEqual(behindShare(rate.max));
+    expect(moments.length).toBeGreaterThan(1.5 * rate.max);
+    const gaps = moments.slice(1).map((at, n) => at - moments[n]!);
+    expect(Math.max(...gaps)).toBeLessThan(rate.windowMs / 2);
+  });
+
+  test('is not waited for where Redis is slow: then each has its share, and what it sends is told later', async () => {
+    const redis = await redisOfTest();
+    const now = (): number => performance.now();
+    const rate = { max: 10, windowMs: 60_000 };
+    const budget = new SharedBudget({ link: await linkTo(redis), key: 'b', rate, processes: () => 2, now, patienceMs: 50 });
+    const told = (): Promise<void> => new Promise((resolve) => budget.onSooner(resolve));
+    redis.signal('SIGSTOP');
+    const startedAt = now();
+    expect(budget.waitMs('caller', 0, now())).toBeGreaterThan(0);
+    await told();
+    expect(now() - startedAt).toBeLessThan(1_000);
+    for (let n = 0; n < 5; n++) {
+      expect(budget.waitMs('caller', 0, now())).toBe(0);
+      budget.spend('caller', now());
+    }
+    expect(budget.waitMs('caller', 0, now())).toBeGreaterThan(1_000);
+    redis.signal('SIGCONT');
+    // What was asked for before is answered; with what is asked for next it says what it has sent.
+    await told();
+    expect(budget.left(now())).toBe(9);
+    expect(budget.waitMs('caller', 1, now())).toBeGreaterThan(0);
+    await told();
+    expect([2, 3]).toContain(budget.left(now()));
+  });
+
+  const ENV = { UPSTREAM_RATE: '10/1m', UPSTREAM_TIMEOUT: '400ms', SHADOW_RATE: '0' };
+
+  /** As many pages as that, none of which anybody has asked for. */
+  async function askFor(processes: readonly Backscroll[], from: number, count: number): Promise<readonly Received[]> {
+    const pages = Array.from({ length: count }, (_, n) => messagesOf(1, `?before_timestamp=${from + n}`));
+    return Promise.all(pages.map((page, n) => processes[n % processes.length]!.get(page)));
+  }
+
+  test('is one for all processes of an installation', async () => {
+    const redis = await redisOfTest();
+    const [chatwoot, other] = [await sampleChatwoot(), await sampleChatwoot()];
+    const [one, two] = [await sharing(chatwoot, redis, ENV), await sharing(chatwoot, redis, ENV)];
+    const [three] = [await sharing(other, redis, ENV)];
+    const answers = await askFor([one, two], 1_700_000_000, 30);
+    expect(readsOf(chatwoot)).toHaveLength(10);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(10);
+    // Another installation has its own.
+    expect((await askFor([three], 1_700_000_000, 4)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+
+  test.each(['kill', 'stop'] as const)(
+    'is half of it for each of two when Redis is lost (%s), and no read waits for it',
+    async (how) => {
+      const redis = await redisOfTest();
+      const chatwoot = await sampleChatwoot();
+      const options = { sharedTimes: SHARED_TIMES };
+      const pair = [await sharing(chatwoot, redis, ENV, options), await sharing(chatwoot, redis, ENV, options)];
+      await vi.waitFor(() => expect(pair.map((each) => levelOf(each).processes)).toEqual([2, 2]), { timeout: 5_000 });
+      await askFor(pair, 1_700_000_000, 2);
+      if (how === 'kill') await redis.kill();
+      else redis.signal('SIGSTOP');
+      const startedAt = performance.now();
+      expect((await askFor(pair, 1_700_000_100, 2)).map(({ status }) => status)).toEqual([200, 200]);
+      expect(performance.now() - startedAt).toBeLessThan(LATE_MS_MAX + MACHINE_MS);
+      await askFor(pair, 1_700_000_200, 30);
+      expect(readsOf(chatwoot)).toHaveLength(10);
+    },
+  );
+});
