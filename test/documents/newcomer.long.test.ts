@@ -2,12 +2,11 @@
 // document means a place of its reader's, there is one of this test's.
 
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { SETTINGS } from '../../src/config/settings.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { Command, emptyClone, removeClone } from '../program/clone.ts';
 import { KEY, messagesOf } from '../support/backscroll.ts';
@@ -125,7 +124,11 @@ const WAYS: readonly (readonly [RegExp, (block: Block) => Promise<void>])[] = [
       await serving?.end();
     },
   ],
-  [/\bdocker compose up --build --detach$/, async () => expectComposed('backscroll')],
+  [
+    /\bdocker compose up --build --detach(?: \w+)?$/,
+    async ({ text }) => expectComposed(/--detach (\w+)/.exec(text)?.[1] ?? 'backscroll'),
+  ],
+  [/^kubectl create secret generic /, async ({ text }) => expectManifests(text)],
   [
     /^npm ci && npm run build\nexport [^]* serve$/,
     async ({ text }) => {
@@ -202,30 +205,46 @@ test('the demo of the container starts what it is said to', () => {
 interface Service {
   readonly build?: string;
   readonly command?: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
+  readonly depends_on?: readonly string[];
   readonly ports?: readonly string[];
   readonly profiles?: readonly string[];
   readonly secrets?: readonly string[];
+  readonly volumes?: readonly string[];
 }
 
-/** No container engine runs here; the file is as the commands need it. */
+/** No container engine runs here: what starts has its files, and is reached where the documents say. */
 function expectComposed(name: string): void {
-  const file = parse(textOf('docker-compose.yml'), { merge: true }) as {
+  const { services, secrets } = parse(textOf('docker-compose.yml'), { merge: true }) as {
     readonly services: Readonly<Record<string, Service>>;
     readonly secrets: Readonly<Record<string, { readonly file: string }>>;
   };
-  const { build = '', command: started, environment = {}, ports, profiles, secrets = [] } = file.services[name]!;
-  expect(existsSync(join(clone, build, 'Dockerfile'))).toBe(true);
+  const { command: started, ports, profiles } = services[name]!;
   expect(ports).toEqual(['127.0.0.1:8080:8080']);
   expect(started).toEqual(name === 'demo' ? ['node', manifest.bin.backscroll, 'demo'] : undefined);
-  expect(profiles).toEqual(name === 'demo' ? ['demo'] : undefined);
-  const known = Object.values(SETTINGS).flatMap((setting) => [setting.name, `${setting.name}_FILE`]);
-  expect(Object.keys(environment).filter((setting) => !known.includes(setting))).toEqual([]);
-  // The files that the README has its reader make.
-  for (const secret of secrets) {
-    expect(textOf('README.md')).toContain(`\`${file.secrets[secret]!.file.replace('./', '')}\``);
-    expect(Object.values(environment)).toContain(`/run/secrets/${secret}`);
+  // Without a name, only what has no profile starts.
+  expect(profiles === undefined).toBe(name === 'backscroll');
+  const all = [name];
+  for (const each of all) all.push(...(services[each]!.depends_on ?? []).filter((other) => !all.includes(other)));
+  for (const { build, secrets: taken = [], volumes = [] } of all.map((each) => services[each]!)) {
+    const files = [
+      ...(build === undefined ? [] : [join(build, 'Dockerfile')]),
+      ...volumes.map((volume) => volume.split(':')[0]!),
+    ];
+    expect(files.filter((file) => !existsSync(join(clone, file)))).toEqual([]);
+    // Those that the README has its reader make.
+    for (const secret of taken) expect(textOf('README.md')).toContain(`\`${secrets[secret]!.file.replace('./', '')}\``);
   }
+}
+
+/** No cluster runs here: the manifests read the secret that is made. */
+function expectManifests(text: string): void {
+  const folder = / apply -f (\S+)$/m.exec(text)![1]!;
+  const manifests = readdirSync(join(clone, folder)).map((name) => textOf(join(folder, name)));
+  const told = manifests.join('\n');
+  expect(told).toContain(`secretName: ${/ generic (\S+)/.exec(text)![1]}\n`);
+  const files = [...text.matchAll(/--from-file=(\w+)/g)].map(([, file]) => file!);
+  const read = [...told.matchAll(/_FILE\n +value: \/\S*\/(\w+)/g)].map(([, file]) => file!);
+  expect(files.toSorted()).toEqual(read.toSorted());
 }
 
 /** Without the mark of those that `npm test` types, too. */
