@@ -15,6 +15,7 @@ import type { Readiness } from './http/readiness.ts';
 import type { Answered } from './http/request-log.ts';
 import { explanation } from './status/explanation.ts';
 import { feedPanel } from './status/feed-panel.ts';
+import { sharedPanel } from './status/shared-panel.ts';
 import { passThroughPanel } from './status/pass-through-panel.ts';
 import { edgePanel, memoryPanel, readinessPanel, upstreamPanel } from './status/panels.ts';
 import { Status, type StatusOptions } from './status/status.ts';
@@ -25,7 +26,10 @@ import { VERSION } from './version.ts';
 
 export interface OpenStatusOptions {
   readonly http: FastifyInstance;
-  readonly config: Pick<Config, 'adminKeys' | 'cacheMemoryBytes' | 'feed' | 'history' | 'passThrough' | 'upstreamRate'>;
+  readonly config: Pick<
+    Config,
+    'adminKeys' | 'cacheMemoryBytes' | 'feed' | 'history' | 'passThrough' | 'redisUrls' | 'upstreamRate'
+  >;
   /** The engine's clock, ms. */
   readonly now: () => number;
   readonly addressOf: AuthenticationOptions['addressOf'];
@@ -88,6 +92,7 @@ function ownPanels({ config, now, metrics, readiness, upstream, edge }: OpenStat
     () => memoryPanel({ ...metrics.size, bytesMax: config.cacheMemoryBytes, rssBytes: process.memoryUsage.rss() }),
     () => edgePanel({ connections: connections.open, unreadBytes: unread.bytes, logLinesDropped: logLinesDropped(), eventLoop }),
     ...(config.feed.size > 0 ? [() => feedPanel(metrics.registry, Date.now())] : []),
+    ...(config.redisUrls.length > 0 ? [() => sharedPanel(metrics.registry)] : []),
     ...(config.passThrough === 'off' ? [] : [() => passThroughPanel(metrics.registry)]),
   ];
 }

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { Registry } from 'prom-client';
 import { feedObserver } from '../../src/http/feed-told.ts';
+import { sharedMetrics } from '../../src/shared/metrics.ts';
 import { ROOT, textOf } from '../documents/markdown.ts';
 import { startHouse } from '../support/backscroll.ts';
 
@@ -29,12 +30,13 @@ const hasPromtool = ((): boolean => {
   }
 })();
 
-/** Names of all series of the program, the feed's included. */
+/** Names of all series of the program, those of the feed and of the shared level included. */
 async function seriesOfProgram(): Promise<ReadonlySet<string>> {
   const { backscroll } = await startHouse();
-  const feed = new Registry();
-  feedObserver(feed, pino({ level: 'silent' }), () => 0);
-  const text = `${await backscroll.metrics()}\n${await feed.metrics()}`;
+  const others = new Registry();
+  feedObserver(others, pino({ level: 'silent' }), () => 0);
+  sharedMetrics(others, () => 1);
+  const text = `${await backscroll.metrics()}\n${await others.metrics()}`;
   const types = [...text.matchAll(/^# TYPE (\w+) (\w+)$/gm)];
   return new Set(
     types.flatMap(([, name = '', type]) =>

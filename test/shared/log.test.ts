@@ -1,6 +1,6 @@
 // The log of one conversation stays within its bounds, whatever is appended, and holds what is true.
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { RedisLevel } from '../../src/shared/level.ts';
 import { APPENDING_MAX, ENTRIES_MAX, FOLD_ENTRIES } from '../../src/shared/log.ts';
@@ -9,7 +9,7 @@ import { prove } from '../../src/timeline/prove.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import { EMPTY_TIMELINE } from '../../src/timeline/timeline.ts';
 import { FRESHNESS } from '../cache/library.ts';
-import { HAS_REDIS, redisOfTest } from '../support/redis.ts';
+import { HAS_REDIS, redisOfTest, type RedisServer } from '../support/redis.ts';
 import { PATIENT } from './house.ts';
 import { CONVERSATION, levelOver, readingOf, rowsUpTo } from './level.ts';
 
@@ -130,7 +130,60 @@ describe.skipIf(!HAS_REDIS)('what is on its way to the log', () => {
   });
 });
 
+describe.skipIf(!HAS_REDIS)('where the clock of Redis', () => {
+  /** A level whose own clock may be put, which is as if that of Redis were put the other way. */
+  async function movable(redis: RedisServer): Promise<{ level: RedisLevel; put: (ms: number) => void }> {
+    let aheadMs = 0;
+    const now = (): number => performance.timeOrigin + performance.now() + aheadMs;
+    const { level } = await levelOver(redis, { now });
+    return { level, put: (ms) => void (aheadMs += ms) };
+  }
+
+  test('is set back, what was shared before is left by all', async () => {
+    const redis = await redisOfTest();
+    const [{ level, put }, { level: other }] = [await movable(redis), await levelOver(redis)];
+    const epoch = other.epochOf(CONVERSATION)!;
+    other.append(CONVERSATION, epoch, readingOf(rowsUpTo(5), before(2000)));
+    await other.idle();
+    put(60_000);
+    if (level.epochOf(CONVERSATION) === epoch) expect(await level.take(CONVERSATION, { epoch, cursor: '' })).toBeNull();
+    while ([epoch, null].includes(other.epochOf(CONVERSATION))) await setImmediate();
+    while ([epoch, null].includes(level.epochOf(CONVERSATION))) await setImmediate();
+    const next = { epoch: level.epochOf(CONVERSATION)!, cursor: '' };
+    expect((await level.take(CONVERSATION, next))?.readings).toEqual([]);
+  });
+
+  test('is set forward, what was shared before is older than it was, never younger', async () => {
+    const redis = await redisOfTest();
+    const [{ level, put }, { level: other }] = [await movable(redis), await levelOver(redis)];
+    const epoch = other.epochOf(CONVERSATION)!;
+    const askedAt = performance.timeOrigin + performance.now();
+    other.append(CONVERSATION, epoch, readingOf(rowsUpTo(5), before(2000)));
+    await other.idle();
+    put(-60_000);
+    const taken = await level.take(CONVERSATION, { epoch, cursor: '' });
+    expect(taken?.readings[0]?.reading.askedAt).toBeLessThan(askedAt - 59_000);
+    expect(level.epochOf(CONVERSATION)).toBe(epoch);
+  });
+});
+
 describe.skipIf(!HAS_REDIS)('a lease', () => {
+  test('of a process that dies is another’s soon after', async () => {
+    const redis = await redisOfTest();
+    const [{ level: one }, { level: other }] = [
+      await levelOver(redis, { times: { ...PATIENT, leaseMs: 200 } }),
+      await levelOver(redis),
+    ];
+    const epoch = one.epochOf(CONVERSATION)!;
+    const take = (level: RedisLevel) => level.take(CONVERSATION, { epoch, cursor: '', wants: 'a page' });
+    expect((await take(one))?.lease).toMatchObject({});
+    expect((await take(other))?.lease).toBe('held');
+    one.link.close();
+    const startedAt = performance.now();
+    while ((await take(other))?.lease === 'held') await setImmediate();
+    expect(performance.now() - startedAt).toBeLessThan(200 + 850);
+  });
+
   test('is one process’s at a time, lives as long as it, and is given where nothing is new', async () => {
     const redis = await redisOfTest();
     const [{ level: one }, { level: other }] = [
