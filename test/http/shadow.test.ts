@@ -185,6 +185,7 @@ describe('differences', () => {
     expect(await checks(backscroll)).toMatchObject({ different: 3, exact: 0 });
     await differ(backscroll, chatwoot, 1, 1);
     expect(await checks(backscroll)).toMatchObject({ different: 4, exact: 0 });
+    clock.advance(23 * 3_600_000);
     await differ(backscroll, chatwoot, 1, 2);
     expect(await checks(backscroll)).toMatchObject({ different: 5, exact: 1 });
   });
