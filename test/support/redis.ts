@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
 import { freePort } from './free-port.ts';
@@ -33,10 +33,15 @@ export interface RedisServer {
   close(): Promise<void>;
 }
 
+const TRIES_MAX = 5;
+
 export async function startRedis(...settings: readonly string[]): Promise<RedisServer> {
-  const port = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'backscroll-redis-'));
-  let server = await start(port, folder, settings);
+  let port = await freePort();
+  let server = await persistently(async (tries) => {
+    if (tries > 0) port = await freePort();
+    return start(port, folder, settings);
+  });
   const client = new Redis(port, '127.0.0.1', { retryStrategy: () => 20, protocol: 2 });
   client.on('error', () => undefined);
   await once(client, 'ready');
@@ -54,7 +59,7 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
     signal: (name) => void server.kill(name),
     kill,
     async restart() {
-      server = await start(port, folder, settings);
+      server = await persistently(() => start(port, folder, settings));
       if (client.status !== 'ready') await once(client, 'ready');
     },
     async close() {
@@ -65,6 +70,20 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Tries again a few times: what listens, or asks somebody, may take a port that was free just now. */
+async function persistently<T>(attempt: (tries: number) => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      return await attempt(tries);
+    } catch (error) {
+      if (tries >= TRIES_MAX) throw error;
+      // oxlint-disable-next-line no-await-in-loop
+      await sleep(50);
+    }
+  }
 }
 
 /** The same, ended with the test that runs. */
