@@ -27,6 +27,8 @@ const SLICES_MAX = 60;
 const SLICE_MS_MIN = 100;
 /** While it is asked for, ms; an answer is told of at once. */
 const LOOK_AGAIN_MS = 5;
+/** After it was asked for in vain, ms. */
+const ASK_AGAIN_MS = 250;
 
 /** By how many slices of which length reads are counted. */
 export function slicesOf(windowMs: number): { readonly slices: number; readonly sliceMs: number } {
@@ -43,6 +45,7 @@ export class SharedBudget implements ReadBudget {
   readonly #listeners: (() => void)[] = [];
   #isShared = true;
   #isAsking = false;
+  #askAgainAt = -Infinity;
   #wanted = { caller: 0, behind: 0 };
   #granted = { caller: 0, behind: 0, until: -Infinity };
   /** Sent while Redis did not know. */
@@ -73,7 +76,7 @@ export class SharedBudget implements ReadBudget {
     if (this.#isShared && ahead < has) return 0;
     const wanted = this.#isShared ? ahead + 1 - has : 0;
     this.#wanted[priority] = Math.max(this.#wanted[priority], wanted);
-    if (link.isUp && now >= this.#moreAt[priority]) void this.#ask();
+    if (link.isUp && now >= Math.max(this.#moreAt[priority], this.#askAgainAt)) void this.#ask();
     if (!this.#isShared) return this.#alone.waitMs(priority, ahead, now);
     return this.#isAsking ? LOOK_AGAIN_MS : Math.max(1, this.#moreAt[priority] - now);
   }
@@ -144,6 +147,7 @@ export class SharedBudget implements ReadBudget {
       };
     } catch (error) {
       this.#untold = { caller: this.#untold.caller + untold.caller, behind: this.#untold.behind + untold.behind };
+      this.#askAgainAt = now() + ASK_AGAIN_MS;
       if (wordOf(error) === 'WRONGTYPE') link.run('forget', (client) => client.unlink(key)).catch(() => undefined);
       this.#goAlone();
     } finally {
