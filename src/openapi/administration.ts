@@ -9,14 +9,17 @@ import { errors } from './errors.ts';
 const SECURITY = [{ key: [] }, { bearer: [] }, { basic: [] }];
 const ACCOUNT = inQuery('account', 'The account', Id, 1);
 const CONVERSATION = inQuery('conversation', 'The conversation', Id, 1);
-const Purged = Type.Object(
-  { purged: Type.Integer({ minimum: 0, description: 'Conversations that were known' }) },
-  { additionalProperties: false },
-);
+const Purged = { purged: Type.Integer({ minimum: 0, description: 'Conversations that were known' }) };
+/** Where there are others. */
+const Reached = {
+  processes: Type.Integer({ minimum: 0, description: 'Other processes' }),
+  reached: Type.Integer({ minimum: 0, description: 'Those of them that have heard of it' }),
+};
 
-export function administration(): { paths: object; schemas: object; securitySchemes: object } {
+/** @param isShared whether processes know together. */
+export function administration(isShared: boolean): { paths: object; schemas: object; securitySchemes: object } {
   return {
-    paths: paths(),
+    paths: paths(isShared),
     schemas: { Explanation: ExplanationSchema, StatusData: StatusDataSchema },
     securitySchemes: {
       basic: { type: 'http', scheme: 'basic', description: 'Any user name; the password is an admin key' },
@@ -24,7 +27,7 @@ export function administration(): { paths: object; schemas: object; securitySche
   };
 }
 
-function paths(): object {
+function paths(isShared: boolean): object {
   const refusals = errors(['unauthenticated', 'rate_limited', 'internal']);
   const wrong = errors(['invalid_parameter']);
   return {
@@ -62,7 +65,12 @@ function paths(): object {
           { ...CONVERSATION, description: 'The conversation; with `account`' },
           inHeader('x-backscroll-page', 'Anything; needed where the key comes as HTTP Basic', '1'),
         ],
-        responses: { 200: json('Forgotten', Purged), ...wrong, ...refusals },
+        responses: {
+          200: json('Forgotten', Type.Object({ ...Purged, ...(isShared ? Reached : {}) }, { additionalProperties: false })),
+          ...wrong,
+          ...refusals,
+          ...(isShared ? errors(['shared_level_unreachable']) : {}),
+        },
       },
     },
   };

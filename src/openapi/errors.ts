@@ -26,12 +26,11 @@ const SENTENCES: Readonly<Record<ErrorCode, string>> = {
   upstream_unreachable: 'Chatwoot cannot be reached',
   upstream_redirect: 'Chatwoot redirects elsewhere',
   upstream_invalid: 'Chatwoot answered with something else than a page of messages',
-  shared_level_unreachable:
-    'It is forgotten here. Redis does not answer, and the other processes are told as soon as it does; ask again to be sure',
   webhook_refused: 'The body of this webhook is not JSON',
   keys_unavailable: 'The token cannot be checked at the moment; try again later',
   overloaded: 'Too much is asked of this server just now; try again',
   draining: 'This server is shutting down; try again',
+  shared_level_unreachable: 'It is forgotten here. Redis does not answer, and the other processes are told as soon as it does',
   upstream_timeout: 'Chatwoot did not answer in time',
   internal: 'Something went wrong here; the log has more under this x-request-id',
 };

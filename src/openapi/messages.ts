@@ -1,6 +1,7 @@
 // The messages route: Chatwoot's own, with what is added to it.
 
 import { Type } from 'typebox';
+import type { ErrorCode } from '../errors.ts';
 import { CODES, errors, type ErrorCase } from './errors.ts';
 import { CURSORS, headers, Id, inHeader, inPath, inQuery, OF_LIMIT, Text, type HeaderName } from './described.ts';
 
@@ -47,6 +48,8 @@ export const OwnRefusalSchema = Type.Unknown({
 const OF_PAGES: readonly HeaderName[] = ['etag', 'age', 'cache-status', 'cache-control', 'vary', 'x-request-id', ...OF_LIMIT];
 const OF_ORIGINS: readonly HeaderName[] = ['access-control-allow-origin', 'access-control-expose-headers'];
 
+/** What other routes answer. */
+const OF_OTHERS: ReadonlySet<ErrorCode> = new Set(['not_served', 'webhook_refused', 'shared_level_unreachable']);
 const MALFORMED: readonly ErrorCase[] = [
   { code: 'invalid_parameter', status: 408, sentence: 'The request did not come in time' },
   { code: 'invalid_parameter', status: 417, sentence: 'No expectation but 100-continue is met' },
@@ -68,7 +71,7 @@ const PARAMETERS = [
 export function messages({ passesThrough, isOpen, hasOrigins }: MessagesOptions): object {
   const own = { $ref: '#/components/schemas/OwnRefusal' };
   const refusals = errors(
-    [...CODES.filter((code) => code !== 'not_served' && code !== 'webhook_refused'), ...MALFORMED],
+    [...CODES.filter((code) => !OF_OTHERS.has(code)), ...MALFORMED],
     new Map(passesThrough ? [401, 403, 404].map((status) => [status, own]) : []),
   );
   const responses = {

@@ -6,7 +6,7 @@ import { ErrorSchema } from './errors.ts';
 import { messages, OwnRefusalSchema, PageSchema } from './messages.ts';
 import { operations } from './operations.ts';
 
-export type Described = Pick<Config, 'adminKeys' | 'allowAnonymous' | 'corsOrigins' | 'feed' | 'passThrough'>;
+export type Described = Pick<Config, 'adminKeys' | 'allowAnonymous' | 'corsOrigins' | 'feed' | 'passThrough' | 'redisUrls'>;
 
 const ABOUT = 'A caching read-through proxy in front of one route of Chatwoot.';
 const PASSED =
@@ -15,7 +15,8 @@ const NOT_PASSED = "Any other path of Chatwoot's API is a 421 `not_served`, any 
 
 /** The document as JSON. It names no setting's value: which routes there are, anybody can find out by asking. */
 export async function openapi(config: Described): Promise<string> {
-  const admins = config.adminKeys.length > 0 ? (await import('./administration.ts')).administration() : null;
+  const admins =
+    config.adminKeys.length > 0 ? (await import('./administration.ts')).administration(config.redisUrls.length > 0) : null;
   const webhooks = config.feed.has('webhook') ? (await import('./webhooks.ts')).webhooks() : null;
   const passesThrough = config.passThrough !== 'off';
   const messagesOptions = { passesThrough, isOpen: config.allowAnonymous, hasOrigins: config.corsOrigins.length > 0 };

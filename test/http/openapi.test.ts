@@ -6,6 +6,7 @@ import { expect, test } from 'vitest';
 import { ERROR_STATUS } from '../../src/errors.ts';
 import { AGENTS, JSON_TYPE, OWN_TOKENS, startPassingHouse } from '../pass-through/house.ts';
 import { signature } from '../support/fake-chatwoot/webhooks.ts';
+import { freePort } from '../support/free-port.ts';
 import { KEY, knownPage, messagesOf, startHouse, type Backscroll, type Received } from '../support/backscroll.ts';
 
 const ADMIN_KEY = 'admin-key-of-the-tests';
@@ -143,7 +144,7 @@ test('every code of an error is in it with its status, and its example is an err
   const check = checkerOf(document);
   const { responses } = document.paths[MESSAGES]!['get']!;
   for (const [code, status] of Object.entries(ERROR_STATUS)) {
-    if (code === 'not_served' || code === 'webhook_refused') continue; // Of other paths.
+    if (['not_served', 'webhook_refused', 'shared_level_unreachable'].includes(code)) continue; // Of other paths.
     const { schema, examples } = responses[status]!.content!['application/json']!;
     expect(check(schema, examples![code]!.value), code).toEqual([]);
   }
@@ -250,6 +251,14 @@ test('so it is with all that can be on: tokens of callers, web pages, webhooks, 
   expect(met(MESSAGES, 'get').toSorted()).toEqual(['200', '400', '401', '403', '404']);
   expect(met(unsigned, 'post').toSorted()).toEqual(['204', '401', '409', '429']);
   expect(met(secret, 'post').toSorted()).toEqual(['204', '400', '413', '422']);
+});
+
+test('with Redis, it tells whom a purge reached, and what is answered where that is not known', async () => {
+  const { backscroll } = await startHouse({ env: { ...ENV, REDIS_URL: `redis://127.0.0.1:${await freePort()}` } });
+  const { seen, toldOf } = expecting(await documentOf(backscroll));
+  const headers = [['api_access_token', ADMIN_KEY]] as const;
+  toldOf('/admin/cache', 'delete', await backscroll.send({ method: 'DELETE', target: '/admin/cache', headers }));
+  expect([...seen]).toEqual(['delete /admin/cache 503']);
 });
 
 test('every parameter that it names for messages is one that the program heeds', async () => {
