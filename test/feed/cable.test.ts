@@ -98,13 +98,17 @@ test('Of very many accounts the first fifty are subscribed to, and the rest are 
   onTestFinished(() => chatwoot.close());
   const user = chatwoot.directory.listeners(1)[0]!;
   for (let account = 2; account <= 60; account++) chatwoot.directory.join(user, account, { role: 'administrator' });
-  const { feed, told, until } = await feedHouse({ chatwoot });
+  const { feed, told, fed, until } = await feedHouse({ chatwoot });
   feed.start();
   await until(() => feed.fedSince(50) !== null);
   expect(told.passedOver).toEqual([10]);
   const subscribed = chatwoot.cable.commands.filter((command) => command.includes('"subscribe"'));
   expect(subscribed).toHaveLength(50);
   expect(feed.fedSince(51)).toBeNull();
+  chatwoot.cable.cut();
+  await until(() => told.gaps > 0);
+  await fed();
+  expect(told.passedOver).toEqual([10]);
 });
 
 test('An account of which the user is no administrator is heard and never trusted', async () => {
@@ -197,6 +201,41 @@ test.each([
   await fed();
   expect(feed.fedSince(1)).toBeGreaterThan(before);
   expect(told.gaps).toBe(1);
+});
+
+test('Told not to come back, it comes back, but not soon', async () => {
+  const { chatwoot, feed, fed, notFed } = await feedHouse({ bounds: { cable: { reconnectMaxMs: 600_000 } } });
+  feed.start();
+  await fed();
+  chatwoot.cable.disconnect('invalid_request', false);
+  await notFed();
+  await new Promise((resolve) => {
+    setTimeout(resolve, 200);
+  });
+  expect(chatwoot.cable.upgrades).toHaveLength(1);
+});
+
+test('A confirmation that comes again begins nothing anew', async () => {
+  const { chatwoot, feed, told, fed, until } = await feedHouse();
+  feed.start();
+  await fed();
+  const since = feed.fedSince(1);
+  chatwoot.cable.sendRaw(JSON.stringify({ identifier: chatwoot.cable.identifierOf(1), type: 'confirm_subscription' }));
+  chatwoot.cable.sendRaw('the end');
+  await until(() => told.garbage === 1);
+  expect(feed.fedSince(1)).toBe(since);
+});
+
+test('A connection whose pings wait behind events is alive', async () => {
+  const { chatwoot, feed, told, fed, until } = await feedHouse({ bounds: { cable: { presenceAfterMs: 60_000 } } });
+  feed.start();
+  await fed();
+  chatwoot.cable.pings = false;
+  const since = feed.fedSince(1);
+  const writing = setInterval(() => chatwoot.table.insert({ accountId: 1, conversationId: 2, messageType: 1 }), 50);
+  onTestFinished(() => clearInterval(writing));
+  await until(() => told.changes.length === 12);
+  expect(feed.fedSince(1)).toBe(since);
 });
 
 test('A cable that was there and is refused for a moment, as while Chatwoot is deployed, is soon asked for again', async () => {

@@ -36,6 +36,7 @@ const PATHS: readonly (readonly [string, string | 400 | 404 | 421])[] = [
   ['/api/v1/a%00b', 400],
   ['/api/v1/%252e%252e/b', 400],
   ['/api/v1/profile#/../x', 400],
+  ['/api/v1/profile#x', 400],
   ['/api/v1/\u00e9', 400],
   ['/api/v1', 421],
   ['/api/v1//', 421],
@@ -227,6 +228,7 @@ const QUERIES: readonly (readonly [string, 'passed' | 400])[] = [
   [`?Authorization=Bearer+${KEY}`, 400],
   [`?q=${BSK}`, 400],
   ['?q=b%73k_hidden', 400],
+  ['?q=a#b', 400],
 ];
 
 test('what is passed is what the rules pass, and of that what the rules leave', async () => {
@@ -277,6 +279,23 @@ test('what is passed is what the rules pass, and of that what the rules leave', 
     }
   }
   expect([passed > 50, refused > 800]).toEqual([true, true]);
+});
+
+test('each spelling of a path, and each credential, is judged where nothing else is wrong', async () => {
+  const { backscroll, chatwoot, ask } = await startPassingHouse({
+    env: { JWT_SECRET: SECRET, ADMIN_KEYS: 'ops=admin-key-of-the-tests' },
+  });
+  for (const [target, fate] of PATHS) {
+    chatwoot.clearLog();
+    const { status } = await ask(target);
+    expect([target, chatwoot.log.requests.map(({ path }) => path)]).toEqual([target, typeof fate === 'string' ? [fate] : []]);
+    if (typeof fate !== 'string') expect([target, status]).toEqual([target, fate]);
+  }
+  for (const [name, headers, verdict] of await credentials()) {
+    chatwoot.clearLog();
+    const { status } = await backscroll.send({ target: '/api/v1/profile', headers });
+    expect([name, status, chatwoot.log.requests.length]).toEqual(verdict === 'passed' ? [name, 200, 1] : [name, verdict, 0]);
+  }
 });
 
 test('none of these headers arrives, with any method, nor any credential in a query', async () => {

@@ -337,6 +337,13 @@ describe('who shows many tokens that Chatwoot does not know', () => {
     expect((await ask(messagesOf(2), { token: 'another' })).status).toBe(401);
   });
 
+  test('a conversation that is not there tells nothing of a token', async () => {
+    const { ask } = await startPassingHouse();
+    const answers = [];
+    for (let n = 0; n < 3; n++) answers.push(...(await Promise.all(Array.from({ length: 25 }, () => ask(messagesOf(99))))));
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([404]));
+  });
+
   test('a success that strangers have too tells nothing of a token', async () => {
     const { ask } = await startPassingHouse();
     expect((await ask('/api', { token: 'guess' })).status).toBe(200);
