@@ -14,8 +14,8 @@ export interface Sink {
   writeNow(bytes: Buffer): number;
 }
 
-/** So many bytes are worth a write; larger ones cost more than they save. */
-const WRITE_BYTES = 4096;
+/** So many bytes are worth a write: on a busy server, the lines of a few turns of the event loop. */
+const WRITE_BYTES = 16 * 1024;
 /** Lines wait no longer than this for others. */
 const WAIT_MS = 200;
 /** What may wait while nothing is taken; later lines are dropped. In characters, most of which are bytes. */
@@ -29,6 +29,8 @@ export class LogDestination {
   /** What the sink is at: all of `bytes` from `at` on. */
   #writing: { readonly bytes: Buffer; at: number } | null = null;
   #isOut = false;
+  /** Whether what waits is to be written as soon as that is done. */
+  #isDue = false;
   #timer: NodeJS.Timeout | undefined;
   #dropped = 0;
   #untold = 0;
@@ -75,7 +77,8 @@ export class LogDestination {
 
   /** Writes what waits, where that takes no time. pino calls it after a fatal line. */
   flushSync(): void {
-    if (!this.#isOut) this.end();
+    if (this.#isOut) this.#isDue = true;
+    else this.end();
   }
 
   /** The same at the end of the process: what does not go now is lost. */
@@ -95,7 +98,8 @@ export class LogDestination {
   #begin(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#writing !== null || this.#waiting === '') return;
+    this.#isDue = this.#writing !== null;
+    if (this.#isDue || this.#waiting === '') return;
     this.#writing = { bytes: this.#take(), at: 0 };
     this.#go();
   }
@@ -120,7 +124,8 @@ export class LogDestination {
       }
       this.#writing = null;
       this.#settle(writing.bytes, writing.at);
-      this.#begin();
+      // What has come meanwhile waits for others, too: a write costs as much as a request.
+      if (this.#isDue) this.#begin();
       if (this.#writing === null) for (const done of this.#onDone.splice(0)) done();
     });
   }

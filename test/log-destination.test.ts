@@ -46,23 +46,50 @@ test('lines wait for others, but not longer than 200 ms', () => {
   }
 });
 
-test('about 4 kB are written at once', () => {
+test('about 16 kB are written at once', () => {
   const state = startSink();
   const destination = new LogDestination(state.sink);
   const line = `${'x'.repeat(999)}\n`;
-  for (let nth = 0; nth < 5; nth++) destination.write(line);
-  expect(state.written).toEqual([line.repeat(5)]);
+  for (let nth = 0; nth < 16; nth++) destination.write(line);
+  expect(state.written).toEqual([]);
+  destination.write(line);
+  expect(state.written).toEqual([line.repeat(17)]);
+});
+
+test('lines that come while a write is under way wait for others like any, and not twice as long', () => {
+  vi.useFakeTimers();
+  try {
+    const state = startSink();
+    const destination = new LogDestination(state.sink);
+    const page = `${'x'.repeat(16_383)}\n`;
+    destination.write(page);
+    destination.write('one\n');
+    state.answer(null, page.length);
+    expect(state.written).toEqual([page]);
+    vi.advanceTimersByTime(199);
+    destination.write('two\n');
+    vi.advanceTimersByTime(1);
+    expect(state.written).toEqual([page, 'one\ntwo\n']);
+
+    destination.write('three\n');
+    vi.advanceTimersByTime(200); // Its time has come, and the write is still under way.
+    destination.write('four\n');
+    state.answer(null, 8);
+    expect(state.written[2]).toBe('three\nfour\n');
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('while a write is under way others wait for it, up to a bound; what is too much is counted', async () => {
   const state = startSink();
   const destination = new LogDestination(state.sink);
   const line = `${'x'.repeat(4095)}\n`;
-  destination.write(line);
+  destination.write(line.repeat(4));
   for (let nth = 0; nth < 100; nth++) destination.write(line);
   expect(state.written).toHaveLength(1);
   expect(destination.dropped).toBe(36);
-  state.answer(null, 4096);
+  state.answer(null, 4 * 4096);
   expect(state.written[1]).toBe(line.repeat(64));
 });
 
