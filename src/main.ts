@@ -6,7 +6,7 @@ import closeWithGrace from 'close-with-grace';
 import { pino, type Logger } from 'pino';
 import { buildApp, type App } from './app.ts';
 import { loadConfig, type Config } from './config/load-config.ts';
-import { HEAP_GROWING_PERCENT } from './config/memory-limits.ts';
+import { heapGrowingPercent } from './config/memory-limits.ts';
 import { listen } from './http/listen.ts';
 import { logToStandardOutput, type LogDestination } from './log-destination.ts';
 
@@ -21,6 +21,18 @@ export function createLogger(config: Pick<Config, 'logLevel'>, destination: LogD
 export function linesOf(logger: Logger): ((line: string) => void) | null {
   const log = logToStandardOutput();
   return logger.isLevelEnabled('info') ? (line) => log.write(line) : null;
+}
+
+/** Rows come in at tens of megabytes a second at most. */
+const HEAP_EVERY_MS = 1000;
+
+/** Keeps V8's heap to what the documents say. Not on the command line: that holds however the program is started. */
+function boundHeap({ readThrough }: App, { cacheMemoryBytes }: Config): void {
+  const bound = (): void => {
+    setFlagsFromString(`--heap-growing-percent=${heapGrowingPercent(readThrough.size.bytes, cacheMemoryBytes)}`);
+  };
+  bound();
+  setInterval(bound, HEAP_EVERY_MS).unref();
 }
 
 /** What the last lines get to be written: half of the time that is left, at most this and at least half of it. */
@@ -47,8 +59,6 @@ export async function start(config: Config, logger: Logger): Promise<{ app: App;
 export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   const config = loadConfig(env);
   const logger = createLogger(config);
-  // Not on the command line: however the program is started, what it takes must be what the documents say.
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   if (config.isCacheCut) {
     const cacheMegabytes = config.cacheMemoryBytes / 1024 ** 2;
     logger.warn({ cacheMegabytes }, 'CACHE_MEMORY is less than its default: no more fits into V8 or the container');
@@ -58,6 +68,7 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('SIGHUP', () => void running?.reloadClients());
   const { app } = await start(config, logger);
   running = app;
+  boundHeap(app, config);
   const log = logToStandardOutput();
   // An ordinary exit waits for Node's threads.
   const endAtOnce = (): void => {

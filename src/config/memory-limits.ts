@@ -20,8 +20,10 @@ const HAS_LARGE_YOUNG = Number.parseInt(process.versions.v8, 10) >= 13;
 /** Of CACHE_MEMORY, what rendered pages may hold; the rest is for rows. */
 export const RENDERED_SHARE = 1 / 8;
 
-/** How far V8 lets its heap grow before it looks for garbage, of what lived when it last did: by default it may double. */
-export const HEAP_GROWING_PERCENT = 20;
+/** How far V8 lets its heap grow before it looks for garbage, of what lived when it last did, where the cache is full. */
+const HEAP_GROWING_PERCENT = 20;
+/** The same at most: its default. */
+const HEAP_GROWING_PERCENT_MAX = 100;
 
 /** What V8 needs of heap for a byte of rows: with less to spare it looks for garbage all the time. */
 const HEAP_FOR_ROWS = 1 + HEAP_GROWING_PERCENT / 100;
@@ -35,6 +37,16 @@ const TAKEN_FOR_YOUNG = 0.7;
 const TAKEN_BESIDE_BYTES = (HAS_LARGE_YOUNG ? 240 : 136) * MEBIBYTE;
 /** Below this a limit is nothing to run in. */
 const CACHE_BYTES_MIN = MEBIBYTE;
+
+/**
+ * How far V8 may let its heap grow, per cent of what lived when it last looked for garbage: to what it is with a full cache. To look
+ * through all that is cached each time it is a fifth more would cost a good part of what filling it costs.
+ */
+export function heapGrowingPercent(rowBytes: number, cacheBytes: number): number {
+  const fullBytes = cacheBytes * (1 - RENDERED_SHARE) + HEAP_BESIDE_BYTES;
+  const percent = ((HEAP_FOR_ROWS * fullBytes) / (rowBytes + HEAP_BESIDE_BYTES) - 1) * 100;
+  return Math.floor(Math.min(HEAP_GROWING_PERCENT_MAX, Math.max(HEAP_GROWING_PERCENT, percent)));
+}
 
 /** Those of this process. */
 export function memoryLimits(): MemoryLimits {

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { getHeapStatistics } from 'node:v8';
 import { describe, expect, test } from 'vitest';
 import { ConfigError, loadConfig } from '../../src/config/load-config.ts';
-import { cacheProblem, largestCacheBytes, memoryLimits } from '../../src/config/memory-limits.ts';
+import { cacheProblem, heapGrowingPercent, largestCacheBytes, memoryLimits } from '../../src/config/memory-limits.ts';
 
 const MEBIBYTE = 1024 * 1024;
 /** In megabytes; what is taken beside the cache as on Node 20. */
@@ -112,4 +112,16 @@ test('what is advised is enough', () => {
     const largest = largestCacheBytes(containerOf(512));
     expect(cacheProblem({ ...containerOf(512), cacheBytes: largest })).toBeNull();
   }
+});
+
+test('the heap may double as long as that is no more than a full cache makes it', () => {
+  const cacheBytes = 256 * MEBIBYTE;
+  const fullBytes = (cacheBytes * 7) / 8;
+  const grown = (rowBytes: number): number => (rowBytes + 32 * MEBIBYTE) * (1 + heapGrowingPercent(rowBytes, cacheBytes) / 100);
+  expect(heapGrowingPercent(0, cacheBytes)).toBe(100);
+  expect(heapGrowingPercent(fullBytes / 2, cacheBytes)).toBe(100);
+  expect(heapGrowingPercent(fullBytes * 0.75, cacheBytes)).toBe(53);
+  expect(heapGrowingPercent(fullBytes, cacheBytes)).toBe(20);
+  expect(heapGrowingPercent(fullBytes * 1.1, cacheBytes)).toBe(20);
+  for (let rows = 0; rows <= fullBytes; rows += MEBIBYTE) expect(grown(rows)).toBeLessThanOrEqual(grown(fullBytes));
 });
