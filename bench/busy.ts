@@ -27,6 +27,8 @@ const IDS_EACH = 1_000_000;
 /** So that it is full soon. */
 const MEMORY = '64mb';
 const [LARGE_EVERY_MS, LONG_EVERY_MS] = [2000, 500];
+/** Of the program's own measure of its event loop, which is in it. */
+const DELAY_RESOLUTION_MS = 10;
 
 const chatwoot = await startPlainChatwoot(
   { rows: ROWS, contentBytes: 500 },
@@ -103,7 +105,8 @@ async function measure({ name, ...beside }: Beside): Promise<Cell[]> {
   const over = new AbortController();
   const order: Order = { url: program.url, path: HIT, from: 0, perSecond, seconds: seconds + 1 };
   const others = { ...order, path: messagesOf(PAGES, '{n}'), from: 1_000_000 + conversation, perSecond: evictions };
-  const [{ times, failed }, forwarded] = await Promise.all([
+  await programDelayMs();
+  const [{ times, failed, ownDelayMs }, forwarded] = await Promise.all([
     hitter.ask<Seen>(order).finally(() => over.abort()),
     beside.evictions === true ? forwarder.ask<Seen>(others) : null,
     beside.bodies === true ? keepDoing(readLarge, LARGE_EVERY_MS, over.signal) : null,
@@ -112,7 +115,13 @@ async function measure({ name, ...beside }: Beside): Promise<Cell[]> {
   conversation += evictions * (seconds + 1);
   const late = forwarded === null ? ['', ''] : [quantile(forwarded.times, 0.5), quantile(forwarded.times, 0.99)];
   const shares = [0.5, 0.99, 0.999].map((share) => quantile(times, share));
-  return [name, ...shares, quantile(times, 1), failed + (forwarded?.failed ?? 0), ...late];
+  const delays = [await programDelayMs(), ownDelayMs];
+  return [name, ...shares, quantile(times, 1), ...delays, failed + (forwarded?.failed ?? 0), ...late];
+}
+
+/** How late the program's event loop was since this was asked before, at its slowest per cent. */
+async function programDelayMs(): Promise<number> {
+  return (await metricsOf(program.url))('nodejs_eventloop_lag_p99_seconds') * 1000 - DELAY_RESOLUTION_MS;
 }
 
 /** Reads conversations until each new one puts out another. */
@@ -141,9 +150,9 @@ for (const beside of [
 // oxlint-enable no-await-in-loop
 printTable(
   `${perSecond} hits a second, half of ${Math.round(most.perSecond)}, for ${seconds} s each; a body every ${LARGE_EVERY_MS} ms, a seal every ${LONG_EVERY_MS} ms, ${evictions} evictions a second; ms`,
-  ['beside', 'p50', 'p99', 'p99.9', 'most', 'failed', 'forwarded p50', 'forwarded p99'],
+  ['beside', 'p50', 'p99', 'p99.9', 'most', 'program late', 'loader late', 'failed', 'forwarded p50', 'forwarded p99'],
   rows,
 );
-console.log('\nBound: 5 at p99 of hits beside all of it');
+console.log('\nLate: the event loop of each, p99. Bound: 5 at p99 of hits beside all of it');
 await pool.close();
 for (const each of [hitter, forwarder, program, chatwoot]) await each.stop(); // oxlint-disable-line no-await-in-loop

@@ -2,6 +2,7 @@
 // request was due. A process of its own; it speaks just enough HTTP to cost little beside what it measures.
 
 import { connect, type Socket } from 'node:net';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { KEY } from '../program.ts';
 
 /** What it is told to do. `{n}` in the path is a number that grows. */
@@ -20,9 +21,13 @@ const WARM_UP_MS = 1000;
 export interface Seen {
   readonly times: readonly number[];
   readonly failed: number;
+  /** How late this process itself was in sending and taking, at its slowest per cent, ms. */
+  readonly ownDelayMs: number;
 }
 
 const CONNECTIONS = 32;
+/** Between two looks at what is due. */
+const LOOK_EVERY_MS = 1;
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** One connection, with what is due on it. Answers come in the order of their requests. */
@@ -87,6 +92,8 @@ async function run({ url, path, from, perSecond, seconds }: Order): Promise<Seen
     else if (dueAt >= startAt + WARM_UP_MS) times.push(performance.now() - dueAt);
   };
   const startAt = performance.now();
+  const delays = monitorEventLoopDelay({ resolution: LOOK_EVERY_MS });
+  delays.enable();
   const lines = Array.from({ length: CONNECTIONS }, () => new Line(Number(new URL(url).port), onAnswer));
   const all = Math.round(perSecond * seconds);
   await new Promise<void>((resolve) => {
@@ -101,10 +108,11 @@ async function run({ url, path, from, perSecond, seconds }: Order): Promise<Seen
       if (answered < all && !isOver) return;
       clearInterval(timer);
       resolve();
-    }, 1);
+    }, LOOK_EVERY_MS);
   });
+  delays.disable();
   lines.forEach((line) => line.close());
-  return { times, failed: failed + all - answered };
+  return { times, failed: failed + all - answered, ownDelayMs: delays.percentile(99) / 1e6 - LOOK_EVERY_MS };
 }
 
 if (process.send !== undefined) {
