@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { freePort } from '../support/free-port.ts';
 
 export class Front {
   readonly url: string;
@@ -21,7 +22,7 @@ export class Front {
   }
 
   static async open(target: number): Promise<Front> {
-    const server = createServer().listen(0, '127.0.0.1');
+    const server = createServer().listen(await freePort(), '127.0.0.1');
     await once(server, 'listening');
     return new Front(server, target);
   }
