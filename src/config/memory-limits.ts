@@ -39,12 +39,12 @@ const TAKEN_BESIDE_BYTES = (HAS_LARGE_YOUNG ? 240 : 136) * MEBIBYTE;
 const CACHE_BYTES_MIN = MEBIBYTE;
 
 /**
- * How far V8 may let its heap grow, per cent of what lived when it last looked for garbage: to what it is with a full cache. To look
+ * How far V8 may let its heap grow, per cent of what lived when it last looked for garbage: to what lives with a full cache. To look
  * through all that is cached each time it is a fifth more would cost a good part of what filling it costs.
  */
 export function heapGrowingPercent(rowBytes: number, cacheBytes: number): number {
   const fullBytes = cacheBytes * (1 - RENDERED_SHARE) + HEAP_BESIDE_BYTES;
-  const percent = ((HEAP_FOR_ROWS * fullBytes) / (rowBytes + HEAP_BESIDE_BYTES) - 1) * 100;
+  const percent = (fullBytes / (rowBytes + HEAP_BESIDE_BYTES) - 1) * 100;
   return Math.floor(Math.min(HEAP_GROWING_PERCENT_MAX, Math.max(HEAP_GROWING_PERCENT, percent)));
 }
 
