@@ -24,6 +24,7 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     setupFiles: ['test/support/setup.ts'],
     testTimeout: 30_000,
+    hookTimeout: 30_000,
     // A busy machine takes its time; what comes at all is met at once.
     expect: { poll: { timeout: 10_000 } },
     sequence: { sequencer: LongFirst },
