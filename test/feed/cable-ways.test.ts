@@ -1,5 +1,6 @@
 // The ways to a cable: TLS that is not to be trusted, and through proxies.
 
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
 import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
@@ -73,6 +74,18 @@ test('A certificate that nobody vouches for is not trusted: nothing is asked the
   const tunnel = tunnelTo(new URL('https://chatwoot.test'), { http: undefined, https: url, except: undefined });
   expect(await fateOf(new URL('wss://chatwoot.test/cable'), tunnel)).toBe(told);
   expect(heard).toEqual([]);
+});
+
+test('Where a redirect leads, nothing is asked: the subscription is a secret', async () => {
+  const chatwoot = await startChatwoot();
+  const server = createHttpServer().on('upgrade', (_request, socket) => {
+    socket.end(`HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:${chatwoot.port}/cable\r\nContent-Length: 0\r\n\r\n`);
+  });
+  onTestFinished(() => void server.close());
+  expect(await fateOf(new URL(`ws://127.0.0.1:${await listen(server)}/cable`))).toMatch(
+    /^no-cable: the upgrade was answered with status 302/,
+  );
+  expect(chatwoot.cable.upgrades).toEqual([]);
 });
 
 test('Where a proxy leads to Chatwoot, the cable goes through a tunnel of it, with its password', async () => {

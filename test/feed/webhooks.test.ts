@@ -142,6 +142,7 @@ test('A delivery without a name that can be one is told apart by its signature, 
   const head = { ...headOf({}), delivery: 'x'.repeat(65) };
   expect(send(one, head)).toBe('taken');
   expect(send(one, { ...head, signature: head.signature.toUpperCase().replace('SHA', 'sha') })).toBe('repeated');
+  expect(send(one, { ...headOf({ at: NOW - 1000 }), delivery: head.delivery })).toBe('taken');
 });
 
 test('What is refused as forged, or is of another account, does not use up a delivery', () => {
