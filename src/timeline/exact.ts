@@ -40,7 +40,7 @@ export function learnExact(known: ExactPages, reading: Reading, context: LearnCo
   if (earlier === undefined || earlier.askedAt <= askedAt) {
     const { hi } = idRange(query);
     const isBelow = (witnesses: number): boolean =>
-      hi <= apparentFrontier({ rows, gone: [] }, askedAt, context.settleMs, witnesses);
+      hi <= apparentFrontier({ rows, gone: [], late: new Set() }, askedAt, context.settleMs, witnesses);
     const isDurable = hi <= context.vouched || isBelow(MANY_ROWS);
     const standing = isDurable ? 'durable' : isBelow(1) ? 'settling' : 'transient';
     const rawBytes = rows.reduce((sum, row) => sum + row.raw.length, 0);

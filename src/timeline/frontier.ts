@@ -54,14 +54,21 @@ export interface Evidence {
   readonly rows: readonly Row[];
   /** Rows that were known once. They bear no witness, and what they show of others stays true. */
   readonly gone: readonly Place[];
+  /** Rows that are known to be back-dated. They bear no witness either. */
+  readonly late: ReadonlySet<MessageId>;
+}
+
+/** Whether a row that was not there at `at` (ms) is back-dated: by its created_at it would have been. */
+export function isBackDated(createdAt: number, at: number, settleMs: number): boolean {
+  return createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;
 }
 
 /**
  * One above the highest id that `witnesses` of the rows show to be SETTLE old by their created_at. A row above a lower id
  * that is known to be younger, or was, is no witness: it is back-dated and says nothing about when its id was handed out. Nor
- * is an imported one.
+ * is one that came later than it says, or an imported one.
  */
-export function apparentFrontier({ rows, gone }: Evidence, at: number, settleMs: number, witnesses: number): number {
+export function apparentFrontier({ rows, gone, late }: Evidence, at: number, settleMs: number, witnesses: number): number {
   let lowestLaterId = Infinity;
   let found = 0;
   let goneBelow = gone.length;
@@ -71,7 +78,8 @@ export function apparentFrontier({ rows, gone }: Evidence, at: number, settleMs:
       lowestLaterId = Math.min(lowestLaterId, gone[goneBelow - 1]!.id);
     if (row.id < lowestLaterId) {
       const isOld = row.createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;
-      if (isOld && row.imported !== true && ++found === witnesses) return row.id + 1;
+      const isWitness = isOld && row.imported !== true && !late.has(row.id);
+      if (isWitness && ++found === witnesses) return row.id + 1;
       lowestLaterId = row.id;
     }
   }

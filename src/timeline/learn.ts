@@ -1,7 +1,7 @@
 // Learn: add a reading to a timeline. Pure: what was known and what was read in, what is known now out.
 
 import type { Evidence } from './frontier.ts';
-import { apparentFrontier, MANY_ROWS } from './frontier.ts';
+import { apparentFrontier, isBackDated, MANY_ROWS } from './frontier.ts';
 import { buildIdIndex, nextInRange } from './id-index.ts';
 import { addRun, toRuns } from './order.ts';
 import type { IdRange, MessageId } from './query.ts';
@@ -97,12 +97,13 @@ function add(timeline: Timeline, reading: Reading, context: LearnContext): Timel
   const { query, envelope, askedAt } = reading;
   const window = windowOf(reading);
   const range = idRange(query);
-  const goneNow = findGone(timeline, reading, range, window);
+  const { gone: goneNow, later } = findMissing(timeline, reading, range, window);
   const { rows, seams } = mergeRows(timeline, reading, goneNow);
   const gone = rememberGone(timeline, goneNow);
 
   // What is read now may show that what earlier readings rest on is back-dated.
-  const evidence = { rows, gone };
+  const late = rememberLate(timeline, reading, { later, gone: goneNow, settleMs: context.settleMs });
+  const evidence = { rows, gone, late };
   const settledAt = (at: number): MessageId => apparentFrontier(evidence, at, context.settleMs, 1);
   let statements = unsettle(timeline.statements, settledAt);
   let publicStatements = unsettle(timeline.publicStatements, settledAt);
@@ -119,6 +120,7 @@ function add(timeline: Timeline, reading: Reading, context: LearnContext): Timel
     rows,
     seams,
     gone,
+    late,
     all: buildIdIndex(rows, false),
     public: buildIdIndex(rows, true),
     statements,
@@ -146,18 +148,47 @@ function pieces(range: IdRange, unknown: Window | null, askedAt: number, evidenc
   return [cut(0, settled, 'durable'), cut(settled, apparent, 'settling'), cut(apparent, Infinity, 'transient')];
 }
 
-/** Known rows that the reading would have shown if they still were there. Within the second of its bound nothing is sure. */
-function findGone(timeline: Timeline, reading: Reading, range: IdRange, window: Window | null): ReadonlySet<MessageId> {
+interface Missing {
+  /** Rows that are not there any more. */
+  readonly gone: ReadonlySet<MessageId>;
+  /** Rows that were not there yet: what was sent after this reading has shown them. */
+  readonly later: readonly KnownRow[];
+}
+
+/** Known rows that the reading would have shown, were they there. Within the second of its bound nothing is sure. */
+function findMissing(timeline: Timeline, reading: Reading, range: IdRange, window: Window | null): Missing {
   const index = reading.query.publicOnly ? timeline.public : timeline.all;
   const shown = new Set(reading.rows.map((row) => row.id));
   const start = window?.to ? firstOfSecond(timeline.rows, window.to.createdAt + 1) : 0;
   const gone = new Set<MessageId>();
+  const later: KnownRow[] = [];
   for (let at = nextInRange(index, start, range); at >= 0; at = nextInRange(index, at + 1, range)) {
     const row = timeline.rows[at]!;
     if (window?.from && row.createdAt >= window.from.createdAt) break;
-    if (!shown.has(row.id) && row.readAt < reading.askedAt) gone.add(row.id);
+    if (shown.has(row.id)) continue;
+    if (row.readAt < reading.askedAt) gone.add(row.id);
+    else later.push(row);
   }
-  return gone;
+  return { gone, later };
+}
+
+/** The rows known to be back-dated: those before, those that this reading does not show yet, and those that it shows and earlier ones do not. */
+function rememberLate(
+  timeline: Timeline,
+  reading: Reading,
+  { later, gone, settleMs }: Missing & { readonly settleMs: number },
+): ReadonlySet<MessageId> {
+  const found = later.filter((row) => isBackDated(row.createdAt, reading.askedAt, settleMs)).map(({ id }) => id);
+  for (const row of reading.rows) {
+    if (findRow(timeline, row.id) !== undefined) continue;
+    for (const statements of row.internal ? [timeline.statements] : [timeline.statements, timeline.publicStatements]) {
+      const about = statements.find(({ lo, hi }) => row.id >= lo && row.id < hi);
+      if (about === undefined || !isOutside(about.unknown, row.createdAt)) continue;
+      if (isBackDated(row.createdAt, about.askedAt, settleMs)) found.push(row.id);
+    }
+  }
+  if (found.length === 0 && ![...gone].some((id) => timeline.late.has(id))) return timeline.late;
+  return new Set([...timeline.late, ...found].filter((id) => !gone.has(id)));
 }
 
 /** More than vanish from one conversation before the ids around them are vouched for. */

@@ -22,6 +22,8 @@ export interface Timeline {
   readonly seams: ReadonlySet<MessageId>;
   /** Rows that were known once, by second: what they show of the others' created_at stays true (frontier.ts). */
   readonly gone: readonly Place[];
+  /** Rows that were not there yet when, by their created_at, their ids had been handed out for long: they are back-dated (frontier.ts). */
+  readonly late: ReadonlySet<MessageId>;
   /** Indexes over `rows`: all of them, and those that pass the internal filter. */
   readonly all: IdIndex;
   readonly public: IdIndex;
@@ -43,6 +45,7 @@ export const EMPTY_TIMELINE: Timeline = {
   rows: [],
   seams: new Set(),
   gone: [],
+  late: new Set(),
   all: NOTHING,
   public: { ...NOTHING, publicOnly: true },
   statements: [],

@@ -133,7 +133,7 @@ describe('the apparent frontier', () => {
   const at = (second: number): number => (DAY_BEFORE + second) * 1000 + SETTLE;
 
   const apparent = (rows: readonly Row[], now: number, witnesses = 1, gone: readonly Place[] = []): number =>
-    apparentFrontier({ rows, gone }, now, SETTLE, witnesses);
+    apparentFrontier({ rows, gone, late: new Set() }, now, SETTLE, witnesses);
 
   test('is one above the highest id that is SETTLE old by its created_at, with 2 s of slack for what created_at leaves out', () => {
     const rows = [row(5, 10), row(8, 20), row(9, 30)];

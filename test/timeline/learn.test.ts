@@ -285,6 +285,17 @@ describe('statements', () => {
       expect(settledAfter(...comeAndGo, reading(latest, [backDated], later))).toBe(0);
     });
 
+    test('nor on one that a reading from before it lacks, be that learnt after it or before', () => {
+      const page = reading(filtered(after(101)), [backDated, shown[1]!], later);
+      expect(settledAfter(page, reading(before(101), []))).toBe(101);
+      expect(settledAfter(page, reading(latest, []))).toBe(0);
+      expect(settledAfter(page, reading(latest, []), reading(before(101), [], -1))).toBe(0);
+      expect(settledAfter(reading(latest, []), page, reading(before(101), [], -1))).toBe(0);
+      const gone = reading(filtered(after(101)), [shown[1]!], later + 1);
+      expect(knownBelow(0, page, reading(latest, [])).late).toEqual(new Set([102]));
+      expect(knownBelow(0, page, reading(latest, []), gone).late).toEqual(new Set());
+    });
+
     test('and a row that comes and goes is remembered once', () => {
       const there = (at: number): Reading => reading(before(102), [shown[0]!], at);
       const gone = (at: number): Reading => reading(before(102), [], at);

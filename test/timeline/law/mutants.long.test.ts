@@ -204,8 +204,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     rule: 'nor where what showed it up is gone',
     file: 'learn.ts',
-    from: 'const evidence = { rows, gone };',
-    to: 'const evidence = { rows, gone: [] as Place[] };',
+    from: 'const evidence = { rows, gone, late };',
+    to: 'const evidence = { rows, gone: [] as Place[], late };',
     rules: SHOWN_UP,
     seed: -856741367,
   },
