@@ -93,7 +93,8 @@ export async function startRedis(): Promise<string | null> {
   if (!isInstalled('redis-server')) return null;
   const port = await freePort();
   const command = ['redis-server', '--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-  launch(command, {}, false, 1);
+  // It ends with this process, which does not wait for it.
+  launch(command, {}, false, 1).unref();
   await listens(port);
   return `redis://127.0.0.1:${port}`;
 }
