@@ -17,6 +17,9 @@ const MACHINE_MS = 850;
 /** Within this all is as it was. */
 const RECOVERED_MS_MAX = 10_000;
 
+/** A turn that is waited for is no lateness of Redis. */
+const NO_TURNS = { UPSTREAM_RATE: '1000000/1m' };
+
 export interface FaultHouse {
   readonly chatwoot: FakeChatwoot;
   readonly way: FaultyRedis;
@@ -30,7 +33,7 @@ type Pair = Omit<FaultHouse, 'way'>;
 export async function faultHouse(chatwoot: FakeChatwoot, redis: RedisServer, sharedTimes?: SharedTimes): Promise<FaultHouse> {
   const way = await faultyRedis(redis.port);
   onTestFinished(() => way.close());
-  const [faulty, other] = await Promise.all([way, redis].map((each) => sharing(chatwoot, each, {}, { sharedTimes })));
+  const [faulty, other] = await Promise.all([way, redis].map((each) => sharing(chatwoot, each, NO_TURNS, { sharedTimes })));
   return { chatwoot, way, faulty: faulty!, other: other! };
 }
 
