@@ -184,8 +184,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     rule: 'a row that a reading would show is gone where it does not',
     file: 'learn.ts',
-    from: 'if (!shown.has(row.id) && row.readAt < reading.askedAt) gone.add(row.id);',
-    to: '',
+    from: 'if (row.readAt < reading.askedAt) gone.add(row.id);\n    else later.push(row);',
+    to: 'later.push(row);',
   },
   {
     rule: 'what is older than another reading does not bring back what that did not show',
