@@ -576,7 +576,7 @@ export function keyOf(query: Query | TimestampQuery): string {
 }
 
 /** Whether this is upstream's word on the conversation, or on who reads it: every other read would be told the same. */
-export function endsKnowledge(error: unknown): boolean {
+export function endsKnowledge(error: unknown): error is BackscrollError {
   return error instanceof BackscrollError && WORDS_ON_CONVERSATION.has(error.code);
 }
 

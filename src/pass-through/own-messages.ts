@@ -3,6 +3,7 @@
 
 import type { FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
+import { endsKnowledge } from '../cache/library.ts';
 import type { Answer, Demand, ReadThrough } from '../cache/read-through.ts';
 import type { OwnToken } from '../upstream/own-token.ts';
 import { BackscrollError } from '../errors.ts';
@@ -39,7 +40,6 @@ interface Asked {
 /** Conversations that this server's own token may not read: for a while nobody tries. */
 const UNREADABLE_MAX = 10_000;
 const UNREADABLE_FOR_MS = 60_000;
-const UNREADABLE_CODES: ReadonlySet<string> = new Set(['not_found', 'upstream_forbidden', 'upstream_credentials']);
 
 export class OwnMessages {
   readonly #options: OwnMessagesOptions;
@@ -106,7 +106,7 @@ export class OwnMessages {
       try {
         return await this.#options.readThrough.answer(conversation, query, demand);
       } catch (error) {
-        if (!(error instanceof BackscrollError) || !UNREADABLE_CODES.has(error.code)) throw error;
+        if (!endsKnowledge(error)) throw error;
         refusal = error;
         this.#unreadable.set(key, true);
       }
