@@ -44,7 +44,7 @@ export function vouchedFrontier(seen: SeenIds, at: number, settleMs: number): nu
 }
 
 /** created_at is cut to seconds, and is taken a little before the id is: both make a row look older than its id. */
-export const CREATED_AT_SLACK_MS = 2000;
+const CREATED_AT_SLACK_MS = 2000;
 
 /** So many rows back-dated by one source within SETTLE are not to be expected. */
 export const MANY_ROWS = 20;
@@ -58,8 +58,8 @@ export interface Evidence {
   readonly late: ReadonlySet<MessageId>;
 }
 
-/** Whether a row that was not there at `at` (ms) is back-dated: by its created_at it would have been. */
-export function isBackDated(createdAt: number, at: number, settleMs: number): boolean {
+/** Whether the id of a row had been handed out SETTLE before `at` (ms), by its created_at. */
+export function looksSettled(createdAt: number, at: number, settleMs: number): boolean {
   return createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;
 }
 
@@ -77,7 +77,7 @@ export function apparentFrontier({ rows, gone, late }: Evidence, at: number, set
     for (; goneBelow > 0 && gone[goneBelow - 1]!.createdAt > row.createdAt; goneBelow--)
       lowestLaterId = Math.min(lowestLaterId, gone[goneBelow - 1]!.id);
     if (row.id < lowestLaterId) {
-      const isOld = row.createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;
+      const isOld = looksSettled(row.createdAt, at, settleMs);
       const isWitness = isOld && row.imported !== true && !late.has(row.id);
       if (isWitness && ++found === witnesses) return row.id + 1;
       lowestLaterId = row.id;

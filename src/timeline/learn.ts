@@ -1,7 +1,7 @@
 // Learn: add a reading to a timeline. Pure: what was known and what was read in, what is known now out.
 
 import type { Evidence } from './frontier.ts';
-import { apparentFrontier, isBackDated, MANY_ROWS } from './frontier.ts';
+import { apparentFrontier, looksSettled, MANY_ROWS } from './frontier.ts';
 import { buildIdIndex, nextInRange } from './id-index.ts';
 import { addRun, toRuns } from './order.ts';
 import type { IdRange, MessageId } from './query.ts';
@@ -73,6 +73,14 @@ function isOutside(window: Window | null, second: number): boolean {
   return (window.from !== null && second < window.from.createdAt) || (window.to !== null && second > window.to.createdAt);
 }
 
+/** What says of a row that is not known that it was not there. */
+function denials({ statements, publicStatements }: Timeline, { id, createdAt, internal }: Row): readonly Statement[] {
+  return (internal ? [statements] : [statements, publicStatements]).flatMap((each) => {
+    const about = each.find(({ lo, hi }) => id >= lo && id < hi);
+    return about !== undefined && isOutside(about.unknown, createdAt) ? [about] : [];
+  });
+}
+
 function findSurprise(timeline: Timeline, reading: Reading): 'contradiction' | 'outdated' | null {
   let surprise: 'contradiction' | null = null;
   for (const row of reading.rows) {
@@ -83,9 +91,7 @@ function findSurprise(timeline: Timeline, reading: Reading): 'contradiction' | '
       surprise = 'contradiction';
       continue;
     }
-    for (const statements of row.internal ? [timeline.statements] : [timeline.statements, timeline.publicStatements]) {
-      const about = statements.find((statement) => row.id >= statement.lo && row.id < statement.hi);
-      if (about === undefined || !isOutside(about.unknown, row.createdAt)) continue;
+    for (const about of denials(timeline, row)) {
       if (about.askedAt > reading.askedAt) return 'outdated';
       if (about.standing !== 'transient') surprise = 'contradiction';
     }
@@ -178,13 +184,11 @@ function rememberLate(
   reading: Reading,
   { later, gone, settleMs }: Missing & { readonly settleMs: number },
 ): ReadonlySet<MessageId> {
-  const found = later.filter((row) => isBackDated(row.createdAt, reading.askedAt, settleMs)).map(({ id }) => id);
+  const found = later.filter((row) => looksSettled(row.createdAt, reading.askedAt, settleMs)).map(({ id }) => id);
   for (const row of reading.rows) {
     if (findRow(timeline, row.id) !== undefined) continue;
-    for (const statements of row.internal ? [timeline.statements] : [timeline.statements, timeline.publicStatements]) {
-      const about = statements.find(({ lo, hi }) => row.id >= lo && row.id < hi);
-      if (about === undefined || !isOutside(about.unknown, row.createdAt)) continue;
-      if (isBackDated(row.createdAt, about.askedAt, settleMs)) found.push(row.id);
+    for (const about of denials(timeline, row)) {
+      if (looksSettled(row.createdAt, about.askedAt, settleMs)) found.push(row.id);
     }
   }
   if (found.length === 0 && ![...gone].some((id) => timeline.late.has(id))) return timeline.late;

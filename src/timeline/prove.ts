@@ -13,7 +13,7 @@ import {
   statementLifetime,
   tailLifetime,
 } from './freshness.ts';
-import { CREATED_AT_SLACK_MS } from './frontier.ts';
+import { looksSettled } from './frontier.ts';
 import type { IdIndex } from './id-index.ts';
 import { includes, nextInRange, previousInRange } from './id-index.ts';
 import type { IdRange, MessageId, Query } from './query.ts';
@@ -228,7 +228,7 @@ function endsInHistory(
   { settleMs }: Freshness,
 ): boolean {
   if (takesNewest(query) || edge === null) return false;
-  return timeline.rows[edge]!.createdAt * 1000 + CREATED_AT_SLACK_MS <= askedAt - settleMs;
+  return looksSettled(timeline.rows[edge]!.createdAt, askedAt, settleMs);
 }
 
 /** True if the rows that the statement does not know surely lie beyond the page's edge. */

@@ -90,7 +90,7 @@ const MUTANTS: readonly Mutant[] = [
   {
     rule: 'rows must be SETTLE old to all appearance',
     file: 'frontier.ts',
-    from: 'const isOld = row.createdAt * 1000 + CREATED_AT_SLACK_MS <= at - settleMs;',
+    from: 'const isOld = looksSettled(row.createdAt, at, settleMs);',
     to: 'const isOld = row.createdAt * 1000 <= at;',
     rules: LATE_ONLY,
     seed: 4,
@@ -104,8 +104,8 @@ const MUTANTS: readonly Mutant[] = [
   {
     rule: 'a page of the oldest rows may lack late ones unless its last row is SETTLE old',
     file: 'prove.ts',
-    from: '<= askedAt - settleMs;',
-    to: '<= Infinity;',
+    from: 'return looksSettled(timeline.rows[edge]!.createdAt, askedAt, settleMs);',
+    to: 'return timeline.rows[edge]!.createdAt <= Infinity;',
     rules: LATE_AT_ONCE,
   },
   {
