@@ -159,6 +159,25 @@ describe('filling', () => {
     expect(fill).toEqual(between(900, 905));
   });
 
+  test('of ids that reach far above all that is known asks for what is newer, unless the query is no more than that', () => {
+    const timeline = known(
+      reading(
+        between(0, 900),
+        span(1, 300).map((n) => row(3 * n - 1)),
+      ),
+    );
+    const gap = { proved: false, lacks: 'ids', ids: { lo: 899, hi: 500_000 } } as const;
+    expect(planFill(timeline, between(0, 500_000), gap, moment(0))).toEqual(after(898));
+    expect(planFill(timeline, between(899, 500_000), gap, moment(0))).toBeNull();
+    // Among others that are known, as many may be missing as ids are.
+    const around = known(reading(between(0, 301), span(1, 301)), reading(after(4999), [5000]));
+    const inner = { ...gap, ids: { lo: 301, hi: 5000 } } as const;
+    expect(planFill(around, between(0, 5001), inner, moment(0))).toBeNull();
+    // More rows are known there than it should bring.
+    const many = { ...gap, ids: { lo: 700, hi: 500_000 } } as const;
+    expect(planFill(timeline, between(0, 500_000), many, moment(0))).toBeNull();
+  });
+
   test('of missing ids is not planned where more rows are known among them than it should bring', () => {
     // The oldest rows have the highest ids: by them, ids would seem to stand far apart.
     const backDated = span(1, 900).map((id) => row(id, id < 890 ? 1_000 + id : id));

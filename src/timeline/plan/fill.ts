@@ -35,7 +35,8 @@ const FILL_AFTER_ROWS_MAX = PAGE_LIMIT.after / 2;
  * - Rows that changed: those, and what lies between them. With a feed, of the newest page as above: for one call its tail and `meta`
  *   are good for a while, too.
  * - `meta` too old: whatever is newer than all that is known, most often nothing, comes with a fresh `meta`.
- * - Ids missing at the upper end of the range: those, and the steps that earlier pages left below them.
+ * - Ids missing at the upper end of the range: those, and the steps that earlier pages left below them; where they reach far above
+ *   all that is known, what is newer.
  */
 export function planFill(timeline: Timeline, query: Query, gap: Gap, context: PlanContext): Query | null {
   const top = highestId(timeline);
@@ -52,12 +53,18 @@ export function planFill(timeline: Timeline, query: Query, gap: Gap, context: Pl
   const { lo, hi } = gap.ids;
   if (hi === Infinity) {
     if (lo <= idRange(query).lo && endsOpen(timeline, query)) return null; // No better than the query itself.
-    return countRows(timeline, gap.ids, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX
-      ? { mode: 'after', after: lo - 1, publicOnly: false }
-      : null;
+    return planNewer(timeline, gap.ids);
   }
   const isMuch = Math.max(expectedRows(timeline, gap.ids), countRows(timeline, gap.ids, FILL_ROWS_MAX + 1)) > FILL_ROWS_MAX;
-  return isMuch ? null : readOf({ lo: belowSteps(timeline, gap.ids), hi });
+  if (!isMuch) return readOf({ lo: belowSteps(timeline, gap.ids), hi });
+  // Above all that is known is what was written since, however far the ids reach.
+  return hi > top && lo > idRange(query).lo ? planNewer(timeline, gap.ids) : null;
+}
+
+/** Everything from the first of these ids on, where that seems little. */
+function planNewer(timeline: Timeline, ids: IdRange): After | null {
+  const isFew = countRows(timeline, ids, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
+  return isFew ? { mode: 'after', after: ids.lo - 1, publicOnly: false } : null;
 }
 
 /**
