@@ -51,6 +51,7 @@ export async function start(config: Config, logger: Logger): Promise<{ app: App;
     await app.close();
     throw error;
   });
+  boundHeap(app, config);
   void app.readiness.recheck();
   return { app, url };
 }
@@ -68,7 +69,6 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('SIGHUP', () => void running?.reloadClients());
   const { app } = await start(config, logger);
   running = app;
-  boundHeap(app, config);
   const log = logToStandardOutput();
   // An ordinary exit waits for Node's threads.
   const endAtOnce = (): void => {

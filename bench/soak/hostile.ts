@@ -1,7 +1,7 @@
 // Hostile callers, in a process of their own, so that what they cost is not measured as the honest ones' time. Bounded in connections
 // and in pace; only ever against an address of this machine. Told the port and how large to be; goes on until the parent lets go.
 //
-//   unread      a customer's token; large pages are asked for, again and again, and never read
+//   unread      a customer's token; large pages, each another one, are asked for, again and again, and never read
 //   silent      connections on which nothing is said
 //   slow        headers that come a line a second and never end
 //   bad keys, bad tokens   unknown keys; tokens with a wrong signature, expired, cut off: also from the honest ones' address
@@ -66,10 +66,9 @@ function keep(port: number, name: string, use: (socket: Socket) => NodeJS.Timeou
 function neverRead(token: string): (socket: Socket) => NodeJS.Timeout {
   return (socket) => {
     socket.pause();
-    let after = 0;
     return setInterval(() => {
       if (socket.writableLength > 10_000) return;
-      const target = `${MESSAGES}/1/messages?after=${(after += 1)}&before=90000`;
+      const target = `${MESSAGES}/1/messages?after=1&before=${chance.whole(100_000, 999_999)}`;
       socket.write(`GET ${target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${token}\r\n\r\n`);
     }, ASK_AGAIN_MS);
   };

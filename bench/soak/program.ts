@@ -26,10 +26,11 @@ export interface SoakedProgram {
   stop(): Promise<void>;
 }
 
-/** Starts the built program. @throws where it does not come to listen */
+/** Starts the built program as `npm start` does. @throws where it does not come to listen */
 export async function startSoaked(env: Readonly<Record<string, string>>): Promise<SoakedProgram> {
   const child = fork(new URL('./serve-backscroll.mjs', import.meta.url), {
     env: { PATH: process.env['PATH'], ...env },
+    execArgv: ['--max-semi-space-size=16'],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
   const closed = once(child, 'close');
