@@ -228,7 +228,8 @@ export const SETTINGS = {
   unreadMemoryBytes: {
     name: 'UNREAD_MEMORY',
     default: '128mb',
-    meaning: 'Memory that answers may take while their callers do not take them; a quarter of it for each client',
+    meaning:
+      'Memory that answers may take while their callers do not take them, and parts of large pages that wait to be made; each client may have a third of what is free of it, so a quarter where no other has any',
     parse: size('1mb', '16gb'),
   },
   unreadTimeoutMs: {

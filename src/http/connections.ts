@@ -1,7 +1,7 @@
 // Callers' connections: fewer than the process may have descriptors, so that Chatwoot and files can still be reached, and none is
 // beyond reach at the end.
 
-import type { FastifyBaseLogger } from 'fastify';
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify';
 import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
@@ -61,6 +61,11 @@ export class Connections {
     this.#refused++;
     this.#tell(() => this.#log.error({ reason, open: this.open }, 'connections of callers are refused'));
   }
+}
+
+/** Whether nobody is there to take the answer. Of one that waits behind another on a lost connection only the connection tells. */
+export function hasGone({ raw }: FastifyRequest): boolean {
+  return raw.socket.destroyed;
 }
 
 /** What is left for callers of this many descriptors: at least half. */

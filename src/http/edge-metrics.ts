@@ -20,7 +20,11 @@ export function registerEdgeMetrics(registry: Registry, edge: Edge): void {
   const registers = [registry];
   gauge('backscroll_connections', "Callers' connections", () => connections.open);
   counter('backscroll_connections_refused_total', 'Connections that were too many to be accepted', () => connections.refused);
-  gauge('backscroll_unread_bytes', 'Bytes of answers that wait to be taken by their callers', () => unread.bytes);
+  gauge(
+    'backscroll_unread_bytes',
+    'Bytes of answers that wait to be taken by their callers, and of parts of large pages that wait to be made',
+    () => unread.bytes,
+  );
   counter('backscroll_log_lines_dropped_total', 'Log lines that could not be written', logLinesDropped);
   const cuts: Counter<'reason'> = new Counter({
     name: 'backscroll_unread_cut_total',

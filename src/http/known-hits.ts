@@ -71,7 +71,7 @@ function answerKnownHit(
   const { draining, eventLoop, unread, targets, counters, origins } = options;
   const startedAt = performance.now();
   if (request.method !== 'GET' || isDemanding(request, options.trustsProxies)) return false;
-  if (draining.hasBegun || eventLoop.isLate || unread.bytes > 0) return false;
+  if (draining.hasBegun || eventLoop.isLate) return false;
   const target = targets.kept(request.url ?? '');
   if (target === undefined) return false;
   const now = Date.now();
@@ -81,6 +81,7 @@ function answerKnownHit(
   const { conversation } = target;
   if (!allows(reader.scope, conversation)) return false;
   const client = clientKey(reader);
+  if (!unread.hasRoomForClient(client)) return false;
   const rate = reader.rateLimit ?? options.rateLimit;
   if (counters.read(client, now).count >= rate.max) return false;
   const hit = lastHit(target.as[reader.view], reader.tailMaxAgeMs, options);

@@ -10,10 +10,11 @@ import { BackscrollError, notFound } from '../errors.ts';
 import type { Query } from '../timeline/query.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { readerOf } from './authentication.ts';
+import { hasGone } from './connections.ts';
 import { putHeaders } from './header-list.ts';
 import { isOfChatwoot, matchMessagesPath } from './messages-path.ts';
 import { pageAnswer, type PageAnswers } from './page-answer.ts';
-import type { Rendered, Renderer, Subject } from './render.ts';
+import { sizeOf, type Rendered, type Renderer, type Subject } from './render.ts';
 import { splitTarget, type Targets } from './target.ts';
 import { traceparentOf } from './traceparent.ts';
 import type { UnreadAnswers } from './unread.ts';
@@ -68,6 +69,19 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     putHeaders(reply, headers);
     void reply.code(status).send(body ?? undefined);
   };
+  /** Null where by its turn there is no room for it, or the caller has gone. */
+  const renderLater = async (request: FastifyRequest, subject: Subject, answer: Answer): Promise<Rendered | null> => {
+    const letGo = unread.hold(request, answer.rows, sizeOf(answer));
+    const mayHave = (): boolean => {
+      letGo();
+      return !hasGone(request) && unread.hasRoomFor(request);
+    };
+    try {
+      return await renderer.renderInTurns(subject, answer, { reader: limitKey(request), mayHave });
+    } finally {
+      letGo();
+    }
+  };
   const sendLater = async (
     request: FastifyRequest,
     reply: FastifyReply,
@@ -75,12 +89,14 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     read: Answer | Promise<Answer>,
   ): Promise<void> => {
     const answer = await read;
-    for (;;) {
-      // oxlint-disable-next-line no-await-in-loop -- again only where there was no room for it, and is now
-      const rendered = await renderer.renderInTurns(subject, answer, () => unread.hasRoomFor(request));
-      // Many may have been admitted before the first of them was answered.
-      unread.admit(request, reply);
+    // Many may have been admitted before the first of them was answered, or made.
+    unread.admit(request, reply);
+    for (let rendered = renderer.renderNow(subject, answer); ;) {
       if (rendered !== null) return send(request, reply, answer, rendered);
+      // oxlint-disable-next-line no-await-in-loop -- again only where there was no room for it, and is now
+      rendered = await renderLater(request, subject, answer);
+      if (hasGone(request)) throw new Error('the caller has gone');
+      unread.admit(request, reply);
     }
   };
   // Not async: a page that is known is sent in the turn in which it was asked for.

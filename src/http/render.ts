@@ -1,18 +1,19 @@
 // From rows and envelope to body and ETag, as a view shows them. Pages that are asked for again are rendered once, and are kept
 // no longer than what they were made of: erased words stand in them too.
 
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LRUCache } from 'lru-cache';
 import { joinBodySteps } from '../cache/join-body.ts';
 import { extentTest, type Extent } from '../cache/library.ts';
 import { conversationKey } from '../cache/memory-store.ts';
 import type { View } from '../clients/client.ts';
-import { customerPageSteps } from '../clients/view.ts';
+import { CUSTOMER_STEP_BYTES, customerPageSteps } from '../clients/view.ts';
 import { atOnce, inTurns, STEP_BYTES, type Steps } from '../steps.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
+import { Readers } from '../upstream/readers.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import { CODINGS, type Coding } from './codings.ts';
 import { etagSteps } from './entity-tags.ts';
+import { RenderLine } from './render-line.ts';
 
 /** A page as it is sent. */
 export interface Representation {
@@ -58,10 +59,18 @@ export interface Subject extends PageName {
 /** The entry, and what it says of its codings. */
 const ENTRY_BYTES = 500;
 
+/** Who asks for a large page. */
+export interface Asker {
+  /** By whom turns are shared. */
+  readonly reader: string;
+  /** Whether it may still have the page, asked when its turn comes. */
+  readonly mayHave: () => boolean;
+}
+
 interface UnderWay extends Page {
   readonly rendered: Promise<Rendered | null>;
-  /** Of each who asked for it. */
-  readonly mayHave: (() => boolean)[];
+  readonly askers: Asker[];
+  readonly readers: Readers;
 }
 
 export class Renderer {
@@ -70,8 +79,7 @@ export class Renderer {
   readonly #keysOf = new Map<string, Set<string>>();
   /** Large pages that are being rendered. */
   readonly #underWay = new Map<string, UnderWay>();
-  /** Over when the large page before is sent. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #line = new RenderLine();
   readonly #onWithheld: (rows: number) => void;
   readonly #codedBytes: Record<Coding, number> = { br: 0, gzip: 0 };
   #forgets = 0;
@@ -107,36 +115,31 @@ export class Renderer {
 
   /** The same, but null for a large page that is not kept. */
   renderNow(subject: Subject, page: Page): Rendered | null {
-    return isLarge(page) ? (this.kept(subject, page) ?? null) : this.render(subject, page);
+    return isLarge(page, subject.view) ? (this.kept(subject, page) ?? null) : this.render(subject, page);
   }
 
   /**
    * The same, a large page in several turns of the event loop, once for all who ask for it meanwhile, and one page after the other:
    * those that wait hold no body.
-   * @param mayHave whether the caller may still have it, asked when the turn of the page comes.
-   * @returns null where by then none of those who asked for it may
+   * @returns null where by its turn none of those who asked for it may have it
    */
-  renderInTurns(subject: Subject, page: Page, mayHave = (): boolean => true): Rendered | Promise<Rendered | null> {
+  renderInTurns(subject: Subject, page: Page, asker: Asker): Rendered | Promise<Rendered | null> {
     const now = this.renderNow(subject, page);
     if (now !== null) return now;
     const key = keyOf(subject);
     const underWay = this.#underWay.get(key);
     if (underWay !== undefined && isSamePage(underWay, page)) {
-      underWay.mayHave.push(mayHave);
+      underWay.askers.push(asker);
+      underWay.readers.join(asker.reader);
       return underWay.rendered;
     }
-    const asked = [mayHave];
-    const rendered = this.#turn
-      .then(() => (asked.some((may) => may()) ? inTurns(this.#steps(subject, page)) : null))
+    const [askers, readers] = [[asker], new Readers(asker.reader)];
+    const rendered = this.#line
+      .run(readers, async () => (askers.some(({ mayHave }) => mayHave()) ? inTurns(this.#steps(subject, page)) : null))
       .finally(() => {
         if (this.#underWay.get(key)?.rendered === rendered) this.#underWay.delete(key);
       });
-    this.#underWay.set(key, { rows: page.rows, envelope: page.envelope, rendered, mayHave: asked });
-    // Who asked for it sends it first: what is not taken of it counts when the next one has its turn.
-    this.#turn = rendered.then(
-      () => nextTurn(),
-      () => nextTurn(),
-    );
+    this.#underWay.set(key, { rows: page.rows, envelope: page.envelope, rendered, askers, readers });
     return rendered;
   }
 
@@ -239,10 +242,15 @@ function codedBytesOf({ coded }: Rendered, coding: Coding): number {
   return typeof kept === 'object' ? kept.body.length : 0;
 }
 
-function isLarge({ rows, envelope }: Page): boolean {
+/** The bytes of what a page is made of. */
+export function sizeOf({ rows, envelope }: Page): number {
   let bytes = envelope.head.length + envelope.tail.length;
   for (const { raw } of rows) bytes += raw.length;
-  return bytes > STEP_BYTES;
+  return bytes;
+}
+
+function isLarge(page: Page, view: View): boolean {
+  return sizeOf(page) > (view === 'customer' ? CUSTOMER_STEP_BYTES : STEP_BYTES);
 }
 
 function keyOf({ conversation, view, query, key }: PageName): string {

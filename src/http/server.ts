@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BackscrollError } from '../errors.ts';
 import { OwnTokenRefused } from '../upstream/own-token-refused.ts';
+import { hasGone } from './connections.ts';
 import { trustOf } from './caller-address.ts';
 import { errorReply, HEADERS_BYTES_MAX, refuseConnection, writeError } from './error-replies.ts';
 import { notServed, refuseOther } from './messages-route.ts';
@@ -62,7 +63,7 @@ export function createServer({ logger, trustProxy, responses, onCredentialsRefus
       return;
     }
     const { status, headers, body } = errorReply(error);
-    if (reply.raw.destroyed) request.log.info('the caller went away before its answer');
+    if (hasGone(request)) request.log.info('the caller went away before its answer');
     else if (body.code === 'internal') request.log.error({ err: error }, 'unexpected error');
     else if (body.code.startsWith('upstream_')) request.log.warn({ code: body.code, reason: body.error }, 'upstream failed');
     if (body.code === 'upstream_credentials') onCredentialsRefused();

@@ -1,5 +1,5 @@
-// Answers that callers have asked for and do not take. They are bounded in bytes, of each client and of all together, and in time:
-// a connection on which nothing moves is cut.
+// Answers that callers have asked for and do not take, and large pages that wait to be made. They are bounded in bytes, of each
+// client and of all together; answers in time, too: a connection on which nothing moves is cut.
 //
 // An answer that the system takes at once costs nothing here. Only what is left over is noted, until it is taken.
 
@@ -17,8 +17,11 @@ export interface UnreadAnswersOptions {
   readonly clientOf: (request: FastifyRequest) => string;
 }
 
-/** Of all bytes, what one client may have. */
-const CLIENT_SHARE = 1 / 4;
+/**
+ * Of what is free, what one client may have: a quarter of all where no other leaves anything, less where others do. So however many
+ * leave all they may, there is room for one who leaves nothing.
+ */
+const SHARE_OF_FREE = 1 / 3;
 /** Who has not shown a credential. They share what one client may have. */
 const STRANGERS = '';
 /** What an answer takes beside its body. */
@@ -32,18 +35,28 @@ const LOOK_EVERY_MS = 1000;
 export type CutReason = 'stalled' | 'full';
 export const CUT_REASONS: readonly CutReason[] = ['stalled', 'full'];
 
-/** What one client leaves unread. A body that several of its answers share is there once. */
-interface Share {
-  bytes: number;
-  readonly answersOf: Map<Buffer, number>;
-}
-
 interface Answer {
   readonly client: string;
-  /** One that other answers may share; null for any other. */
-  readonly body: Buffer | null;
+  /** What other answers may hold, too: it is there once. Null where there is no such thing. */
+  readonly shared: { readonly what: object; readonly bytes: number } | null;
   /** What it takes beside that. */
   readonly bytes: number;
+}
+
+/** What answers take together. */
+class Tally {
+  bytes = 0;
+  readonly #times = new Map<object, number>();
+
+  count({ shared, bytes }: Answer, change: 1 | -1): void {
+    this.bytes += change * bytes;
+    if (shared === null) return;
+    const before = this.#times.get(shared.what) ?? 0;
+    const after = before + change;
+    this.bytes += (Number(after > 0) - Number(before > 0)) * shared.bytes;
+    if (after > 0) this.#times.set(shared.what, after);
+    else this.#times.delete(shared.what);
+  }
 }
 
 interface Held {
@@ -63,9 +76,9 @@ interface Watched extends ServerResponse {
 export class UnreadAnswers {
   readonly #options: UnreadAnswersOptions;
   readonly #held = new Map<Socket, Held>();
-  readonly #shares = new Map<string, Share>();
+  readonly #all = new Tally();
+  readonly #ofClients = new Map<string, Tally>();
   readonly #cuts = new Map<CutReason, number>();
-  #bytes = 0;
   #timeoutMs: number;
   #timer: NodeJS.Timeout | undefined;
 
@@ -87,9 +100,9 @@ export class UnreadAnswers {
     };
   }
 
-  /** Bytes that wait to be taken. */
+  /** Bytes that wait to be taken, or to be made. */
   get bytes(): number {
-    return this.#bytes;
+    return this.#all.bytes;
   }
 
   /** Connections that were cut. */
@@ -113,7 +126,26 @@ export class UnreadAnswers {
 
   /** Whether its client, and all together, leave little enough unread for another answer. */
   hasRoomFor(request: FastifyRequest): boolean {
-    return this.#bytes === 0 || !this.#isFull(this.#options.clientOf(request));
+    return this.bytes === 0 || this.hasRoomForClient(this.#options.clientOf(request));
+  }
+
+  /** The same of a client. */
+  hasRoomForClient(client: string): boolean {
+    return this.bytes === 0 || !this.#isFull(client);
+  }
+
+  /**
+   * From now on the parts of a page that is to be made for a request count as if its client left them.
+   * @returns to be called when it is made, or is not to be
+   */
+  hold(request: FastifyRequest, parts: object, bytes: number): () => void {
+    const answer: Answer = { client: this.#options.clientOf(request), shared: { what: parts, bytes }, bytes: ANSWER_BYTES };
+    this.#count(answer, 1);
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#count(answer, -1);
+      isHeld = false;
+    };
   }
 
   /** Counts an answer by this client. To be told before one is sent that `admit` was not asked about. */
@@ -126,7 +158,7 @@ export class UnreadAnswers {
     const { socket } = response.req;
     if (socket.destroyed) return;
     const held = this.#held.get(socket) ?? this.#hold(socket);
-    held.answers.set(response, { client: STRANGERS, body: null, bytes: 0 });
+    held.answers.set(response, { client: STRANGERS, shared: null, bytes: 0 });
     response.once('close', () => this.#release(socket, held, response));
   }
 
@@ -137,14 +169,14 @@ export class UnreadAnswers {
   }
 
   #isFull(client: string): boolean {
-    const { bytesMax } = this.#options;
     // What strangers leave is their own affair: no client is refused for it.
     const others = client === STRANGERS ? 0 : this.#bytesOf(STRANGERS);
-    return this.#bytes - others >= bytesMax || this.#bytesOf(client) >= bytesMax * CLIENT_SHARE;
+    const free = this.#options.bytesMax - (this.bytes - others);
+    return this.#bytesOf(client) >= free * SHARE_OF_FREE;
   }
 
   #bytesOf(client: string): number {
-    return this.#shares.get(client)?.bytes ?? 0;
+    return this.#ofClients.get(client)?.bytes ?? 0;
   }
 
   #note(response: Watched, body: Buffer | string): void {
@@ -159,8 +191,8 @@ export class UnreadAnswers {
     if (!isFirstOfClient && this.#isFull(client)) return this.#cut(socket, 'full');
     const held = before ?? this.#hold(socket);
     const answer = Buffer.isBuffer(body)
-      ? { client, body, bytes: requestBytes(response) }
-      : { client, body: null, bytes: requestBytes(response) + body.length };
+      ? { client, shared: { what: body, bytes: body.length }, bytes: requestBytes(response) }
+      : { client, shared: null, bytes: requestBytes(response) + body.length };
     held.answers.set(response, answer);
     this.#count(answer, 1);
     response.once('close', () => this.#release(socket, held, response));
@@ -189,19 +221,12 @@ export class UnreadAnswers {
     if (this.#held.size === 0) this.#rest();
   }
 
-  #count({ client, body, bytes: own }: Answer, change: 1 | -1): void {
-    const share = this.#shares.get(client) ?? { bytes: 0, answersOf: new Map<Buffer, number>() };
-    let bytes = change * own;
-    if (body !== null) {
-      const [before, after] = [share.answersOf.get(body) ?? 0, (share.answersOf.get(body) ?? 0) + change];
-      bytes += (Number(after > 0) - Number(before > 0)) * body.length;
-      if (after > 0) share.answersOf.set(body, after);
-      else share.answersOf.delete(body);
-    }
-    this.#bytes += bytes;
-    share.bytes += bytes;
-    if (share.bytes > 0) this.#shares.set(client, share);
-    else this.#shares.delete(client);
+  #count(answer: Answer, change: 1 | -1): void {
+    const ofClient = this.#ofClients.get(answer.client) ?? new Tally();
+    this.#all.count(answer, change);
+    ofClient.count(answer, change);
+    if (ofClient.bytes > 0) this.#ofClients.set(answer.client, ofClient);
+    else this.#ofClients.delete(answer.client);
   }
 
   #watch(): void {

@@ -1,7 +1,7 @@
 // Rendered pages: made once, kept within their share, and gone with what they were made of.
 
 import { expect, test } from 'vitest';
-import { Renderer, type Subject } from '../../src/http/render.ts';
+import { Renderer, type Asker, type Subject } from '../../src/http/render.ts';
 import type { Row } from '../../src/timeline/reading.ts';
 import type { Backscroll } from '../support/backscroll.ts';
 import { messagesOf, startHouse } from '../support/backscroll.ts';
@@ -51,6 +51,7 @@ test('a page that was read before its conversation was forgotten is shown, and n
 
 const ENVELOPE = { head: '{"meta":{},"payload":[', tail: ']}' };
 const pageOf = (raw: string) => ({ rows: [{ id: 1, createdAt: 1, internal: false, raw } satisfies Row], envelope: ENVELOPE });
+const ASKER: Asker = { reader: 'one', mayHave: () => true };
 const subject = (conversationId: number, query = 'latest'): Subject => ({
   conversation: { accountId: 1, conversationId },
   query,
@@ -84,10 +85,13 @@ test('a large page is rendered in turns, once for all who ask for it, and like a
   const renderer = new Renderer(10_000_000);
   const raw = JSON.stringify('x'.repeat(2_000_000));
   const page = pageOf(raw);
-  const [first, second] = [renderer.renderInTurns(subject(1), page), renderer.renderInTurns(subject(1), pageOf(raw))];
+  const [first, second] = [
+    renderer.renderInTurns(subject(1), page, ASKER),
+    renderer.renderInTurns(subject(1), pageOf(raw), ASKER),
+  ];
   expect(first).toBeInstanceOf(Promise);
   expect(second).toBe(first);
-  const other = renderer.renderInTurns(subject(1), pageOf(`${raw} `));
+  const other = renderer.renderInTurns(subject(1), pageOf(`${raw} `), ASKER);
   expect(other).not.toBe(first);
   const { body, etag } = (await first)!;
   expect({ body: body.toString(), etag }).toEqual({
@@ -96,12 +100,12 @@ test('a large page is rendered in turns, once for all who ask for it, and like a
   });
   expect((await other)!.body.length).toBe(body.length + 1);
   // Whichever was made last is kept.
-  expect(renderer.renderInTurns(subject(1), pageOf(`${raw} `))).not.toBeInstanceOf(Promise);
+  expect(renderer.renderInTurns(subject(1), pageOf(`${raw} `), ASKER)).not.toBeInstanceOf(Promise);
 });
 
 test('a large page whose conversation is forgotten while it is rendered is not kept', async () => {
   const renderer = new Renderer(10_000_000);
-  const rendered = renderer.renderInTurns(subject(1), pageOf('x'.repeat(2_000_000)));
+  const rendered = renderer.renderInTurns(subject(1), pageOf('x'.repeat(2_000_000)), ASKER);
   renderer.forget({ accountId: 1, conversationId: 1 });
   expect((await rendered)!.body.length).toBeGreaterThan(2_000_000);
   expect(renderer.bytes).toBe(0);
@@ -111,23 +115,48 @@ test('large pages are rendered one after the other, each only if somebody who as
   const renderer = new Renderer(1);
   const room = { left: 1 };
   const asked = [1, 2, 3].map(async (conversation) => {
-    const rendered = await renderer.renderInTurns(subject(conversation), pageOf('x'.repeat(2_000_000)), () => room.left > 0);
+    const asker = { reader: 'one', mayHave: () => room.left > 0 };
+    const rendered = await renderer.renderInTurns(subject(conversation), pageOf('x'.repeat(2_000_000)), asker);
     if (rendered !== null) room.left--;
     return rendered !== null;
   });
   expect(await Promise.all(asked)).toEqual([true, false, false]);
   // Of several who ask for one page, it is enough that one may.
-  const one = [false, true].map(async (may) => renderer.renderInTurns(subject(4), pageOf('x'.repeat(2_000_000)), () => may));
+  const one = [false, true].map(async (may) =>
+    renderer.renderInTurns(subject(4), pageOf('x'.repeat(2_000_000)), { reader: 'one', mayHave: () => may }),
+  );
   expect((await Promise.all(one)).map((rendered) => rendered !== null)).toEqual([true, true]);
+});
+
+test('large pages are rendered in turn by reader: nobody waits for all that another has asked for', async () => {
+  const renderer = new Renderer(1);
+  const order: string[] = [];
+  const ask = async (conversation: number, reader: string): Promise<void> => {
+    await renderer.renderInTurns(subject(conversation), pageOf('x'.repeat(200_000)), { reader, mayHave: () => true });
+    order.push(`${reader} ${conversation}`);
+  };
+  const asked = [1, 2, 3, 4].map(async (conversation) => ask(conversation, 'hungry'));
+  asked.push(ask(5, 'modest'));
+  // It wants one for which another waits already.
+  asked.push(ask(4, 'third'));
+  await Promise.all(asked);
+  expect(order).toEqual(['hungry 1', 'modest 5', 'hungry 4', 'third 4', 'hungry 2', 'hungry 3']);
+});
+
+test('a page for customers, which takes longer to make, is large sooner', () => {
+  const page = pageOf(`{"id":1,"message_type":0,"private":false,"content":"${'x'.repeat(30_000)}"}`);
+  const renderer = new Renderer(10_000_000);
+  expect(renderer.renderNow({ ...subject(1), view: 'customer' }, page)).toBeNull();
+  expect(renderer.renderNow(subject(1), page)).not.toBeNull();
 });
 
 test('a large page that cannot be rendered fails for all who wait for it, and is tried anew', async () => {
   const renderer = new Renderer(10_000_000);
   const broken = { ...pageOf('x'.repeat(2_000_000)), envelope: { head: 'no JSON', tail: ']}' } };
   const asked = { ...subject(1), view: 'customer' } as const;
-  const both = [0, 1].map(async () => renderer.renderInTurns(asked, broken));
+  const both = [0, 1].map(async () => renderer.renderInTurns(asked, broken, ASKER));
   expect((await Promise.allSettled(both)).map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-  await expect(renderer.renderInTurns(asked, broken)).rejects.toThrow();
+  await expect(renderer.renderInTurns(asked, broken, ASKER)).rejects.toThrow();
 });
 
 test('a small page holds no more memory than its bytes', () => {

@@ -1,5 +1,6 @@
 // When an answer that is not taken is refused, kept or cut: the bounds themselves, on connections that take what the test says.
 
+import type { FastifyRequest } from 'fastify';
 import { IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -31,6 +32,32 @@ test('the first answer on a connection, for which its client was let in, is kept
   answer(connection, 'a', 1);
   expect(connection.destroyed).toBe(true);
   expect(unread.cut('full')).toBe(1);
+});
+
+test('where many clients leave all that they may, there is room for one that leaves nothing', () => {
+  const clients = Array.from({ length: 8 }, (_, nth) => `client ${nth}`);
+  for (const client of clients) {
+    let answers = 0;
+    for (; unread.hasRoomForClient(client); answers++) answer(new Connection(), client, KIBIBYTE);
+    expect(answers).toBeGreaterThan(0);
+  }
+  expect(unread.bytes).toBeLessThan(BYTES_MAX);
+  expect(unread.hasRoomForClient('one that leaves nothing')).toBe(true);
+});
+
+test('a page that is yet to be made counts like an answer that is not taken, once for all who wait for it', () => {
+  const parts = {};
+  const request = {} as FastifyRequest;
+  const held = [1, 2].map(() => unread.hold(request, parts, CLIENT_MAX));
+  expect(unread.bytes).toBeGreaterThan(CLIENT_MAX);
+  expect(unread.bytes).toBeLessThan(CLIENT_MAX + BESIDE);
+  expect(unread.hasRoomFor(request)).toBe(false);
+  held[0]!();
+  held[0]!();
+  expect(unread.hasRoomFor(request)).toBe(false);
+  held[1]!();
+  expect(unread.bytes).toBe(0);
+  expect(unread.hasRoomFor(request)).toBe(true);
 });
 
 test('strangers share what one client may have, their first answers included', () => {

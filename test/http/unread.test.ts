@@ -1,6 +1,7 @@
 // Callers that ask and do not take their answers: what they hold is bounded, others do not notice, and the end does not wait.
 
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { Renderer, type Asker } from '../../src/http/render.ts';
 import { messagesOf, readsOf, startHouse, type Backscroll, type BackscrollOptions } from '../support/backscroll.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { reluctantCaller, type ReluctantCaller } from '../support/reluctant-caller.ts';
@@ -76,6 +77,53 @@ test('many who wait for one large read all get their answer', async () => {
     new Set([`200 ${Buffer.byteLength(chatwoot.table.body(1, LARGE, { after: 1, before: 900_000 }))}`]),
   );
   expect(await metricOf(backscroll, 'backscroll_unread_cut_total{reason="full"}')).toBe(0);
+});
+
+test('a large page that waits to be made counts as what its client leaves, and another is served meanwhile', async () => {
+  const { backscroll } = await startLarge();
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  let goOn = (): void => undefined;
+  const turn = new Promise<void>((resolve) => (goOn = resolve));
+  const renderInTurns = vi.spyOn(Renderer.prototype, 'renderInTurns').mockImplementation(async () => {
+    await turn;
+    return null;
+  });
+  onTestFinished(() => renderInTurns.mockRestore());
+  const waiting = as(KEYS.hostile, backscroll, messagesOf(LARGE, '?after=2&before=900000'));
+  await vi.waitFor(() => expect(renderInTurns).toHaveBeenCalledTimes(1));
+  expect(await unreadOf(backscroll)).toBeGreaterThan(16 * MEBIBYTE);
+  expect(await as(KEYS.hostile, backscroll, messagesOf(3))).toMatchObject({ status: 503, code: 'overloaded' });
+  expect((await as(KEYS.honest, backscroll, messagesOf(3))).status).toBe(200);
+  renderInTurns.mockRestore();
+  goOn();
+  // Its turn came when there was no room for it, and now there is.
+  expect((await waiting).status).toBe(200);
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+});
+
+test('no large page is made for a caller that has left, be it that its answer waits behind another', async () => {
+  const { backscroll, chatwoot } = await startLarge();
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  const askers: Asker[] = [];
+  let goOn = (): void => undefined;
+  const turn = new Promise<void>((resolve) => (goOn = resolve));
+  const renderInTurns = vi.spyOn(Renderer.prototype, 'renderInTurns').mockImplementation(async (_subject, _page, asker) => {
+    askers.push(asker);
+    await turn;
+    return null;
+  });
+  onTestFinished(() => renderInTurns.mockRestore());
+  const gate = chatwoot.hold('before-read', ({ path }) => path === messagesOf(3));
+  const caller = reluctantCaller(backscroll.port, KEYS.hostile);
+  caller.ask(messagesOf(3), messagesOf(LARGE, '?after=2&before=900000'));
+  await vi.waitFor(() => expect(askers).toHaveLength(1));
+  expect(askers[0]!.mayHave()).toBe(true);
+  caller.socket.destroy();
+  await vi.waitFor(() => expect(askers[0]!.mayHave()).toBe(false));
+  goOn();
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+  gate.release();
+  expect(askers).toHaveLength(1);
 });
 
 test('callers that leave while their large pages wait for their turn keep nothing busy', async () => {
