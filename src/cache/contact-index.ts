@@ -42,8 +42,9 @@ export class ContactIndex {
     ]);
   }
 
-  get size(): number {
-    return this.#places.size;
+  /** Contacts of which conversations are known. */
+  get contacts(): number {
+    return this.#conversations.size;
   }
 }
 

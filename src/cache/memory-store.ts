@@ -74,14 +74,17 @@ export class MemoryStore {
     return entry === undefined ? null : keptProof(entry.proofs, query, wanted);
   }
 
-  /** Keeps what follows from what is known now. */
+  /** Keeps what follows from what is known now, if both fit. */
   keepProof(conversation: ConversationId, proof: KeptProof): void {
     const key = conversationKey(conversation);
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     const proofs = keepProof(entry.proofs, proof);
     this.#entries.set(key, { ...entry, proofs });
-    if (!this.#entries.has(key)) voidAll(proofs); // Too large with one more.
+    if (this.#entries.has(key)) return;
+    // Too large with one more: what is known stays, and what is due of it.
+    voidAll(proofs);
+    this.#entries.set(key, { ...entry, proofs: NO_PROOFS });
   }
 
   has(conversation: ConversationId): boolean {
@@ -92,7 +95,8 @@ export class MemoryStore {
     const key = conversationKey(conversation);
     voidAll(this.#entries.peek(key)?.proofs ?? NO_PROOFS);
     this.#entries.set(key, { knowledge, proofs: NO_PROOFS });
-    if (this.#contacts !== null && this.#entries.has(key)) this.#contacts.put(key, envelopeOf(knowledge));
+    if (this.#entries.has(key)) this.#contacts?.put(key, envelopeOf(knowledge));
+    else this.#contacts?.delete(key); // Too large to be kept, as what was known before may not have been.
   }
 
   /** The known conversations of an account. */

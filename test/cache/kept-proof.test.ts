@@ -85,14 +85,19 @@ test('whoever still holds one is told when it is void, however it came to be', (
   }
 });
 
-test('one that makes its conversation too large to be kept is void with it', () => {
+test('one with which its conversation would be too large is void, and what is known stays, with what is due of it', () => {
   const conversation = { accountId: 1, conversationId: 1 };
   const store = new MemoryStore(2000); // What knowledge of nothing takes is 1300 or so.
-  store.set(conversation, NO_KNOWLEDGE);
+  const knowledge = { ...NO_KNOWLEDGE };
+  store.set(conversation, knowledge);
   expect(store.conversations).toBe(1);
-  const proof = kept(before(7), { rows: 100 });
+  const [proof, larger] = [kept(before(7), { rows: 1 }), kept(before(8), { rows: 100 })];
   store.keepProof(conversation, proof);
-  expect([store.conversations, holds(proof, AT)]).toEqual([0, false]);
+  expect(holds(proof, AT)).toBe(true);
+  store.keepProof(conversation, larger);
+  expect([holds(proof, AT), holds(larger, AT)]).toEqual([false, false]);
+  expect(store.get(conversation)).toBe(knowledge);
+  expect(store.keptProof(conversation, before(7), AT)).toBeNull();
 });
 
 test('four of a conversation are kept, each query once, and none of a long page', () => {
