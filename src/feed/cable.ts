@@ -112,19 +112,10 @@ export class Cable {
       if (signal.aborted) return;
       this.#options.listener.ended(null, because);
       if (performance.now() - startedAt >= this.#bounds.stableMs) attempts = 0;
-      const delayMs = this.#delayMs(because, attempts++);
+      const delayMs = reconnectDelayMs(because, { attempts: attempts++, wasThere: this.#wasThere }, this.#bounds);
       // oxlint-disable-next-line no-await-in-loop
       await sleep(delayMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
-  }
-
-  /** Half of it is chance, so that those who lost their connections together do not come back together. */
-  #delayMs({ why, retry }: EndedBecause, attempts: number): number {
-    const { reconnectMs, reconnectMaxMs, absentMs } = this.#bounds;
-    const isSoon = retry === 'soon' || (why === 'no-cable' && this.#wasThere);
-    const rare = why === 'no-cable' ? absentMs : reconnectMaxMs;
-    const delayMs = !isSoon ? rare : Math.min(reconnectMs * 2 ** Math.min(attempts, 20), reconnectMaxMs);
-    return delayMs * (0.5 + Math.random() / 2);
   }
 
   /** One connection from its beginning to its end. @returns why it ended */
@@ -157,4 +148,19 @@ export class Cable {
     this.#wasThere ||= session.wasConfirmed;
     return because;
   }
+}
+
+/**
+ * How long a cable waits before it connects again, after so many attempts since it was last good. Half of it is chance, so that those who
+ * lost their connections together do not come back together.
+ */
+export function reconnectDelayMs(
+  { why, retry }: EndedBecause,
+  { attempts, wasThere }: { readonly attempts: number; readonly wasThere: boolean },
+  { reconnectMs, reconnectMaxMs, absentMs }: Pick<CableBounds, 'reconnectMs' | 'reconnectMaxMs' | 'absentMs'>,
+): number {
+  const isSoon = retry === 'soon' || (why === 'no-cable' && wasThere);
+  const rare = why === 'no-cable' ? absentMs : reconnectMaxMs;
+  const delayMs = isSoon ? Math.min(reconnectMs * 2 ** attempts, reconnectMaxMs) : rare;
+  return delayMs * (0.5 + Math.random() / 2);
 }

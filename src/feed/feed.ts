@@ -107,7 +107,6 @@ export class Feed {
     return {
       confirmed: (accountId, isAdministrator) => {
         accounts.add(accountId);
-        told = null;
         // What was missed in between may be anything.
         this.#contacts.clear();
         this.#standings.confirmed(accountId, isAdministrator);

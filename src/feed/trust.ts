@@ -111,7 +111,8 @@ export function judge(trust: Trust, now: number, bounds: TrustBounds): { readonl
   if (now < calmAt) return { why: 'late' };
   const forgivenAt = missed?.until ?? -Infinity;
   if (now < forgivenAt) return { why: 'missed' };
-  return { since: Math.max(confirmedAt, pings.since, frames.since, calmAt, forgivenAt) };
+  // Pings and frames are of this subscription: both begin with it.
+  return { since: Math.max(pings.since, frames.since, calmAt, forgivenAt) };
 }
 
 function continued(run: Run | null, at: number, gapMaxMs: number): Run {

@@ -266,6 +266,23 @@ test('A server that cuts every connection at once is asked ever more seldom', as
   expect(performance.now() - startedAt).toBeGreaterThan(300);
 });
 
+test('One whose connections last for a while is soon asked again, however often they end', async () => {
+  const bounds = { cable: { reconnectMs: 20, reconnectMaxMs: 100_000, stableMs: 1 } };
+  const { chatwoot, feed, told, fed, until } = await feedHouse({ bounds });
+  feed.start();
+  const startedAt = performance.now();
+  for (let gaps = 1; gaps <= 10; gaps++) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await fed();
+    chatwoot.cable.cut();
+    // oxlint-disable-next-line no-await-in-loop
+    await until(() => told.gaps === gaps);
+  }
+  await fed();
+  // At most 20 each; growing, they would be half of 20 * 1023 at least.
+  expect(performance.now() - startedAt).toBeLessThan(5000);
+});
+
 test.each([
   ['refuse', 'there is no /cable: this Chatwoot has none, or a proxy before it does not pass it on'],
   ['eat', 'the upgrade was answered with status 200: something before Chatwoot does not pass WebSockets on'],
@@ -281,6 +298,34 @@ test.each([
   expect(feed.fedSince(1)).toBeNull();
   chatwoot.cable.upgrade = 'accept';
   await fed();
+});
+
+test('An upgrade that is not answered is given up in time', async () => {
+  // Nobody looks at how long all of it takes.
+  const { chatwoot, feed, told, until } = await feedHouse({ bounds: { cable: { tickMs: 60_000 } } });
+  chatwoot.cable.upgrade = 'swallow';
+  feed.start();
+  await until(() => told.unheard.length > 0);
+  expect(told.unheard).toEqual(['the upgrade was not answered in time']);
+});
+
+test('Of subscriptions that were met with silence it is told why there are none any more', async () => {
+  const { chatwoot, feed, told, notFed, until } = await feedHouse();
+  chatwoot.cable.isSilent = true;
+  feed.start();
+  expect(await notFed()).toBe('unconfirmed');
+  chatwoot.cable.upgrade = 'refuse';
+  chatwoot.cable.cut();
+  await until(() => told.standings.some(({ standing }) => standing.kind === 'not-fed' && standing.why === 'no-cable'));
+  expect([told.unheard, told.gaps]).toEqual([[], 0]);
+});
+
+test('Where the user is a member of no account that is served, that is told and no connection made', async () => {
+  const { chatwoot, feed, told, until } = await feedHouse({ profileAs: (profile) => ({ ...profile, accounts: [] }) });
+  feed.start();
+  await until(() => told.unheard.length > 0);
+  expect(told.unheard).toEqual(['its user is a member of no account that is served']);
+  expect(chatwoot.cable.upgrades).toEqual([]);
 });
 
 test('A profile that cannot be read is told in words, and tried again', async () => {
@@ -458,6 +503,18 @@ test('Events that come late end trust, until they have been in time for a while'
   expect(performance.now() - calmFrom).toBeGreaterThan(180);
 });
 
+test('Events of a Chatwoot whose clock is ahead are in time', async () => {
+  const chatwoot = await startSampleChatwoot({ now: () => Date.now() + 60_000 });
+  onTestFinished(() => chatwoot.close());
+  const { feed, told, fed, until } = await feedHouse({ chatwoot });
+  feed.start();
+  await fed();
+  chatwoot.table.insert({ accountId: 1, conversationId: 2, messageType: 1 });
+  await until(() => told.lags.length > 0);
+  expect(told.lags).toEqual([0]);
+  expect(feed.fedSince(1)).not.toBeNull();
+});
+
 test('A message that is read and was never announced ends trust; one whose event comes a little later does not', async () => {
   const { chatwoot, feed, told, fed, notFed, until, now } = await feedHouse({
     lagMaxMs: 80,
@@ -538,15 +595,18 @@ test('A contact that looks as before is not due again, as after each incoming me
   expect(contacts()).toBe(3);
 });
 
-test('Once closed nothing is asked of Chatwoot any more, whatever it was waiting for', async () => {
-  const { chatwoot, feed, fed } = await feedHouse();
+test('Once closed nothing is asked of Chatwoot any more, whatever it was waiting for, and nothing is told', async () => {
+  const { chatwoot, feed, told, fed } = await feedHouse({ bounds: { trust: { pingAgeMaxMs: 100 } } });
   feed.start();
   await fed();
   await feed.close();
   await chatwoot.cable.until(() => chatwoot.cable.connections === 0);
   const { length } = chatwoot.cable.upgrades;
+  const { length: standings } = told.standings;
   await new Promise((resolve) => {
     setTimeout(resolve, 300);
   });
   expect(chatwoot.cable.upgrades).toHaveLength(length);
+  // Nor is its end told as a loss.
+  expect(told.standings).toHaveLength(standings);
 });

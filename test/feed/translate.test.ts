@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { readFrame } from '../../src/feed/action-cable.ts';
-import { translateCable, translateWebhook, type Translation } from '../../src/feed/translate.ts';
+import { EVENT_NAMES, translateCable, translateWebhook, type Translation } from '../../src/feed/translate.ts';
 
 interface RecordedEvent {
   readonly name: string;
@@ -123,11 +123,54 @@ test.each([
 });
 
 test.each([
-  ['conversation.deleted', { id: 3 }, 'gone 3'],
-  ['conversation.typing_on', { conversation: { id: 3 } }, 'nothing'],
-  ['conversation.unread_count_changed', {}, 'nothing'],
-  ['voice_call.incoming', { id: 3 }, 'unknown'],
-  ['constructor', { id: 3 }, 'unknown'],
-])('%s on the cable means %s', (name, data, meaning) => {
-  expect(words(translateCable(1, name, { account_id: 1, ...data }))).toBe(meaning);
+  ['message.created', 'tail 4 3'],
+  ['message.updated', 'row 4 3'],
+  ['conversation.created', 'envelope 3'],
+  ['conversation.updated', 'envelope 3'],
+  ['conversation.status_changed', 'envelope 3'],
+  ['conversation.contact_changed', 'envelope 3'],
+  ['conversation.read', 'envelope 3'],
+  ['conversation.mentioned', 'envelope 3'],
+  ['assignee.changed', 'envelope 3'],
+  ['team.changed', 'envelope 3'],
+  ['contact.updated', 'contact 3'],
+  ['contact.deleted', 'contact-gone 3'],
+  ['contact.merged', 'contact-gone 3'],
+  ['conversation.deleted', 'gone 3'],
+  ['account.cache_invalidated', 'envelopes'],
+  ['conversation.typing_on', 'nothing'],
+  ['conversation.typing_off', 'nothing'],
+  ['conversation.unread_count_changed', 'nothing'],
+  ['contact.created', 'nothing'],
+  ['first.reply.created', 'nothing'],
+  ['notification.created', 'nothing'],
+  ['presence.update', 'nothing'],
+  ['voice_call.incoming', 'unknown'],
+  ['constructor', 'unknown'],
+])('%s on the cable means %s', (name, meaning) => {
+  expect(words(translateCable(1, name, { account_id: 1, id: 3, conversation_id: 4 }))).toBe(meaning);
+  expect(EVENT_NAMES.has(name)).toBe(meaning !== 'unknown');
+});
+
+test.each([
+  ['message_created', 'tail 4 3'],
+  ['message_updated', 'row 4 3'],
+  ['conversation_created', 'envelope 3'],
+  ['conversation_updated', 'envelope 3'],
+  ['conversation_status_changed', 'envelope 3'],
+  ['contact_updated', 'contact 3'],
+  ['contact_created', 'nothing'],
+  ['conversation_typing_on', 'nothing'],
+  ['conversation_typing_off', 'nothing'],
+  ['webwidget_triggered', 'nothing'],
+  ['inbox_created', 'nothing'],
+  ['inbox_updated', 'nothing'],
+  ['message.created', 'unknown'],
+])('%s as a webhook means %s', (event, meaning) => {
+  expect(words(translateWebhook(1, { event, id: 3, conversation: { id: 4 } }))).toBe(meaning);
+});
+
+test.each(['soon', 5, null, undefined])('An event whose date is %j tells no moment', (date) => {
+  const translation = translateCable(1, 'message.created', { account_id: 1, id: 3, conversation_id: 4, updated_at: date });
+  expect(translation).toMatchObject({ kind: 'changes', at: null });
 });
