@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Change } from '../../src/cache/changes.ts';
 import type { CacheObserver, ReadReason } from '../../src/cache/observer.ts';
 import { ReadThrough, type Answer } from '../../src/cache/read-through.ts';
+import type { SharedLevel } from '../../src/cache/shared-level.ts';
 import { BackscrollError } from '../../src/errors.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import type { ConversationId, UpstreamAnswer } from '../../src/upstream/upstream.ts';
@@ -26,7 +27,7 @@ class House {
   readonly engine: ReadThrough;
   #held: (() => void)[] | null = null;
 
-  constructor({ feeds = true } = {}) {
+  constructor({ feeds = true, shared }: { readonly feeds?: boolean; readonly shared?: SharedLevel } = {}) {
     for (const conversationId of [1, 2, 3]) {
       this.table.addConversation(1, conversationId);
       this.#setMeta(conversationId, 'Ada');
@@ -50,6 +51,7 @@ class House {
       mode: 'proved',
       observer,
       ...(feeds ? { fedSince: () => this.fedSince } : {}),
+      ...(shared === undefined ? {} : { shared }),
     });
   }
 
@@ -118,11 +120,15 @@ class House {
     this.#held = [];
   }
 
-  async release(): Promise<void> {
+  /** What was held lands, one after the other. */
+  async release({ latestFirst = false } = {}): Promise<void> {
     const held = this.#held ?? [];
     this.#held = null;
-    for (const release of held) release();
-    await settle();
+    for (const release of latestFirst ? held.toReversed() : held) {
+      release();
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await settle();
+    }
   }
 
   isNew({ rows, envelope }: Answer): boolean {
@@ -252,6 +258,30 @@ describe.each(KINDS)('after a change of kind %s', (kind) => {
   });
 });
 
+describe.each(KINDS)('of a change of kind %s', (kind) => {
+  test('others are told where they do not hear of it by themselves, or where it has something forgotten', () => {
+    const announced: string[] = [];
+    const shared: SharedLevel = {
+      epochOf: () => null,
+      take: async () => null,
+      append() {},
+      async announce(announcement) {
+        announced.push(announcement.kind);
+        return null;
+      },
+    };
+    const house = new House({ shared });
+    const change = house.write(kind);
+    house.engine.hear(change, house.now);
+    expect(announced).toEqual([]);
+    house.engine.apply(change);
+    const ofAll = kind.endsWith('gone') ? [kind] : [];
+    expect(announced).toEqual(ofAll);
+    house.engine.announce(change);
+    expect(announced).toEqual([...ofAll, kind]);
+  });
+});
+
 describe('a probe', () => {
   async function known() {
     const house = new House();
@@ -269,6 +299,14 @@ describe('a probe', () => {
     await house.engine.idle();
     const answer = await house.ask();
     expect([answer.outcome, house.isNew(answer), house.reasons]).toEqual(['hit', true, ['probe']]);
+  });
+
+  test.each(['envelope', 'written', 'contact'] as const)('reads what changed with a change of kind %s', async (kind) => {
+    const house = await known();
+    house.engine.apply(house.write(kind));
+    await house.engine.idle();
+    expect(house.reasons[0]).toBe('probe');
+    expect((await house.ask()).outcome).toBe('hit');
   });
 
   test('is one for a burst of events, and none for rows that change', async () => {
@@ -301,6 +339,21 @@ describe('a probe', () => {
     expect(unfed.reasons).toEqual(['forward']);
   });
 
+  test('is for who is shown again what was shown before, too', async () => {
+    const house = await known();
+    house.now += 50_000;
+    await house.ask();
+    house.now += 900;
+    const kept = house.engine.keptProof(ONE, LATEST);
+    expect(house.engine.knownHit(ONE, kept!)).toMatchObject({ outcome: 'hit' });
+    // Over a minute after the last who was shown what was looked up anew.
+    house.now += 59_500;
+    house.fedSince = house.now;
+    house.engine.apply(house.write('tail'));
+    await house.engine.idle();
+    expect(house.reasons).toEqual(['probe']);
+  });
+
   test('that fails is nobody’s answer', async () => {
     const house = await known();
     house.isDown = true;
@@ -308,6 +361,67 @@ describe('a probe', () => {
     await house.engine.idle();
     expect([house.reasons, house.failures]).toEqual([['probe'], [expect.objectContaining({ code: 'upstream_unreachable' })]]);
   });
+});
+
+test('a conversation that changed may show a new row, also where only a page of history has been read since', async () => {
+  const house = new House();
+  for (let n = 0; n < 60; n++) house.table.insert({ ...ONE, createdAtUs: (house.now - 1e8 + n * 1000) * 1000 });
+  house.fedSince = house.now;
+  const { rows } = await house.ask();
+  house.now += 5000;
+  house.fedSince = null; // No probe.
+  house.engine.apply(house.write('envelope'));
+  house.fedSince = house.now - 5000;
+  const { id } = house.table.insert({ ...ONE, messageType: 2 });
+  house.now++;
+  await house.ask(1, { mode: 'before', before: rows[0]!.id, publicOnly: false });
+  expect((await house.ask()).rows.at(-1)?.id).toBe(id);
+});
+
+test('a row that changes above all that is known shows, though nothing was told of when it came', async () => {
+  const house = new House();
+  house.fedSince = house.now;
+  await house.ask();
+  house.now += 1000;
+  const { id } = house.table.insert({ ...ONE, content: 'written' });
+  house.engine.apply({ kind: 'row', conversation: ONE, id });
+  house.now++;
+  expect(house.isNew(await house.ask())).toBe(true);
+});
+
+test('a conversation that changes is there, whatever was said of it just before', async () => {
+  const house = new House();
+  const four = { accountId: 1, conversationId: 4 };
+  await expect(house.ask(4)).rejects.toMatchObject({ code: 'not_found' });
+  house.table.addConversation(1, 4);
+  await expect(house.ask(4)).rejects.toMatchObject({ code: 'not_found' });
+  house.engine.apply({ kind: 'envelope', conversation: four });
+  expect((await house.ask(4)).outcome).toBe('miss');
+});
+
+test('a message that is told of has been given its id: those below are settled after a while', async () => {
+  const house = new House();
+  await house.ask();
+  const change = house.write('tail');
+  const seenId = change.kind === 'tail' ? change.seenId! : 0;
+  const frontier = (): number => house.engine.outlook(ONE, LATEST).frontier;
+  house.engine.apply(change);
+  house.now += FRESHNESS.settleMs - 1;
+  expect(frontier()).toBeLessThan(seenId);
+  house.now += 1;
+  expect(frontier()).toBeGreaterThanOrEqual(seenId);
+});
+
+test('what others heard of before a page was asked for makes it no less fresh', async () => {
+  const house = new House();
+  house.fedSince = house.now - 1000;
+  await house.ask();
+  house.now += 1000;
+  house.engine.hear(house.write('tail'), house.now - 1001);
+  expect((await house.ask()).outcome).toBe('hit');
+  house.engine.hear(house.write('tail'), house.now);
+  house.now++;
+  expect((await house.ask()).outcome).toBe('miss');
 });
 
 test('what a reading shows above all that was known is told, with the moments between which it came', async () => {
@@ -323,6 +437,34 @@ test('what a reading shows above all that was known is told, with the moments be
   await house.ask();
   await house.ask(1, { mode: 'before', before: 104, publicOnly: false });
   expect(house.appeared).toHaveLength(1);
+});
+
+test('what a walk shows above all that was known has not come since', async () => {
+  const house = new House();
+  for (let n = 0; n < 150; n++)
+    house.table.insert({ accountId: 1, conversationId: 3, createdAtUs: (house.now - 1e8 + n * 1000) * 1000 });
+  const first = await house.ask(3, { mode: 'after', after: 0, publicOnly: false });
+  house.now += 1000;
+  const next = await house.ask(3, { mode: 'after', after: first.rows.at(-1)!.id, publicOnly: false });
+  await house.engine.idle();
+  expect(first.rows.length + next.rows.length).toBe(155);
+  expect(house.appeared).toEqual([]);
+});
+
+test('what a read shows that was sent before what is known was asked for has not come since', async () => {
+  const house = new House();
+  const deleted = house.table.insert({ ...ONE });
+  house.hold();
+  const early = house.ask();
+  await settle();
+  house.table.hardDelete(deleted.id);
+  house.now += 1000;
+  const late = house.ask(1, { mode: 'after', after: 0, publicOnly: false });
+  await settle();
+  await house.release({ latestFirst: true });
+  expect((await late).rows.at(-1)?.id).toBeLessThan(deleted.id);
+  expect((await early).rows.at(-1)?.id).toBe(deleted.id);
+  expect(house.appeared).toEqual([]);
 });
 
 test('ten thousand changes at once take no time and little memory', async () => {

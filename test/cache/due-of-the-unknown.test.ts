@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { applyChange } from '../../src/cache/apply-change.ts';
+import type { Change } from '../../src/cache/changes.ts';
 import { Library } from '../../src/cache/library.ts';
 import type { SharedReading } from '../../src/cache/shared-level.ts';
 import { MARKS_MAX } from '../../src/cache/due-marks.ts';
@@ -47,6 +48,19 @@ test('what changed after it was read does not', async () => {
   applyChange(library, { kind: 'written', conversation: CONVERSATION }, 999_500);
   await library.take(CONVERSATION);
   expect(library.prove(CONVERSATION, LATEST).proved).toBe(false);
+});
+
+test.each<[string, boolean, Change]>([
+  ['its contact', true, { kind: 'contact', accountId: 1, contactId: 7 }],
+  ['what all envelopes of its account show', true, { kind: 'envelopes', accountId: 1 }],
+  ['a contact of another account', false, { kind: 'contact', accountId: 11, contactId: 7 }],
+  ['what all envelopes of another account show', false, { kind: 'envelopes', accountId: 2 }],
+  ['another conversation', false, { kind: 'written', conversation: { accountId: 1, conversationId: 22 } }],
+])('that %s changed since it was read makes it due: %j', async (_what, isDue, change) => {
+  const { library } = libraryBeside([readingAt(999_000)]);
+  applyChange(library, change, 999_500);
+  await library.take(CONVERSATION);
+  expect(library.prove(CONVERSATION, LATEST).proved).toBe(!isDue);
 });
 
 test('nor where so much changed that this was let go, nor what nobody can tell any more', async () => {
