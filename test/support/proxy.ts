@@ -23,13 +23,15 @@ export async function startProxy(port: number, tunnels: TunnelFate = 'refuse'): 
   const users: (string | undefined)[] = [];
   const sockets = new Set<Socket>();
   const callers = new Set<Socket>();
-  const server = createServer(({ method = '', url = '', headers }, response) => {
+  const server = createServer((request, response) => {
+    const { method = '', url = '', headers } = request;
     asked.push(`${method} ${url}`);
     const { pathname, search } = new URL(url);
-    forward({ port, path: pathname + search, headers }, (answer) => {
+    const forwarded = forward({ port, method, path: pathname + search, headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 500, answer.headers);
       answer.pipe(response);
-    }).end();
+    });
+    request.pipe(forwarded);
   });
   server.on('connection', (socket) => {
     callers.add(socket);
