@@ -44,10 +44,13 @@ interface Listening extends Pick<ConstructorParameters<typeof Cable>[0], 'url' |
   readonly timeoutMs: number;
 }
 
-/** Subscribes as the server would, until something has come of each account that was confirmed, or nothing does. */
+/** Subscribes as the server would, until of each account something has come or it is told why not, or nothing comes any more. */
 async function listen({ timeoutMs, ...options }: Listening): Promise<Finding[]> {
   const confirmed = new Map<number, { readonly isAdministrator: boolean; isHeard: boolean }>();
   const findings: Finding[] = [];
+  /** Accounts of which nothing more is awaited, and how many there are. */
+  const told = new Set<number>();
+  let accounts = Infinity;
   let cable: Cable | undefined;
   await new Promise<void>((resolve) => {
     const timer = setTimeout(() => {
@@ -58,21 +61,32 @@ async function listen({ timeoutMs, ...options }: Listening): Promise<Finding[]> 
       clearTimeout(timer);
       resolve();
     };
+    const tell = (accountId: number): void => {
+      if (told.add(accountId).size >= accounts) end();
+    };
     cable = new Cable({
       ...options,
       version: VERSION,
+      async profile(signal) {
+        const profile = await options.profile(signal);
+        accounts = profile.accounts.filter(({ id }) => options.serves(id)).length;
+        return profile;
+      },
       listener: {
         confirmed: (accountId, isAdministrator) => void confirmed.set(accountId, { isAdministrator, isHeard: false }),
         ended(accountId, { text }) {
           findings.push(problem(accountId === null ? text : `account ${accountId}: ${text}`));
-          end();
+          if (accountId === null) return end();
+          tell(accountId);
         },
         event(accountId) {
           const account = confirmed.get(accountId);
-          if (account !== undefined) account.isHeard = true;
-          if ([...confirmed.values()].every(({ isHeard }) => isHeard)) end();
+          if (account === undefined) return;
+          account.isHeard = true;
+          tell(accountId);
         },
         passedOver(count) {
+          accounts -= count;
           if (count > 0)
             findings.push({
               kind: 'note',

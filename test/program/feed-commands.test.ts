@@ -90,6 +90,44 @@ test('check: a deaf cable and a user that is no administrator are told', async (
   expect(await askCable(config)).toMatchObject([{ kind: 'note', text: expect.stringMatching(/no administrator/) }]);
 });
 
+test('check: each token is asked for the accounts that are read with it, and each account is told of', async () => {
+  const chatwoot = await start();
+  const [ada, ben] = chatwoot.directory.listeners(1);
+  for (const account of [2, 3, 4]) chatwoot.directory.join(ada!, account, { role: 'administrator' });
+  chatwoot.directory.join(ben!, 3, { role: 'administrator' });
+  chatwoot.directory.addToken('token-of-ben', ben!);
+  const accountTokens = { CHATWOOT_ACCOUNT_TOKENS: '{"3":"token-of-ben"}' };
+  const findings = await askCable(loadConfig(settingsOf(chatwoot, { FEED: 'cable', ...accountTokens })));
+  expect(findings.map(({ text }) => text).toSorted()).toEqual(
+    [1, 2, 3, 4].map((account) => `FEED=cable: subscribed to account ${account}, and events arrive`),
+  );
+  const users = chatwoot.cable.commands.map((command) => /account_id\D+(\d+)\D+user_id\D+(\d+)/.exec(command)!.slice(1).join());
+  expect(users.toSorted()).toEqual(['1,1', '2,1', '3,2', '4,1']);
+});
+
+test('check: an account that Chatwoot rejects is told, and the others are', async () => {
+  const chatwoot = await start();
+  chatwoot.directory.join(chatwoot.directory.listeners(1)[0]!, 2, { role: 'administrator' });
+  // The others are heard of after it.
+  chatwoot.cable.rejects = 1;
+  const findings = await askCable(loadConfig(settingsOf(chatwoot, { FEED: 'cable' })));
+  expect(findings.toSorted((a, b) => a.kind.localeCompare(b.kind))).toEqual([
+    { kind: 'ok', text: 'FEED=cable: subscribed to account 2, and events arrive' },
+    { kind: 'problem', text: 'FEED=cable: account 1: Chatwoot rejected the subscription' },
+  ]);
+});
+
+test('check: accounts beyond those that are heard of are told', async () => {
+  const chatwoot = await start();
+  const user = chatwoot.directory.listeners(1)[0]!;
+  for (let account = 2; account <= 60; account++) chatwoot.directory.join(user, account, { role: 'administrator' });
+  const findings = await askCable(loadConfig(settingsOf(chatwoot, { FEED: 'cable' })));
+  expect(findings.filter(({ kind }) => kind !== 'ok')).toEqual([
+    { kind: 'note', text: 'FEED=cable: 10 accounts of its user are too many: they are not heard of' },
+  ]);
+  expect(findings).toHaveLength(51);
+});
+
 test('check and webhook create: Chatwoot is reached through the proxy that HTTP_PROXY names', async () => {
   const chatwoot = await start();
   const proxy = await startProxy(chatwoot.port, 'open');
@@ -202,7 +240,12 @@ test.each<[string, readonly (readonly [number, object])[], RegExp]>([
   expect(ended.stderr.trimEnd()).toMatch(told);
   const path = '/at/api/v1/accounts/1/webhooks';
   expect(asked).toEqual([`POST ${path}`, `PATCH ${path}/7`].slice(0, answers.length));
-  await expect.poll(() => new Promise((resolve) => server.getConnections((_error, count) => resolve(count)))).toBe(0);
+  const connections = (): Promise<number> =>
+    new Promise((resolve) => {
+      server.getConnections((_error, count) => resolve(count));
+    });
+  // By themselves they would end after three seconds.
+  await expect.poll(connections, { timeout: 1500 }).toBe(0);
 });
 
 test('webhook create: an answer that comes drop by drop is not waited for', async () => {

@@ -42,6 +42,8 @@ export class FakeCable {
   upgrade: UpgradeFate = 'accept';
   /** Subscriptions are met with silence, as wrong ones are. */
   isSilent = false;
+  /** Subscriptions to this account are rejected. */
+  rejects: number | undefined;
   /** Redis is gone: connections live and ping, and nothing else comes. */
   isDeaf = false;
   pings = true;
@@ -138,10 +140,12 @@ export class FakeCable {
     }
   }
 
-  /** Cuts every connection without a word. */
-  cut(): void {
-    for (const { socket } of this.#connections) socket.terminate();
-    for (const socket of this.#swallowed) socket.destroy();
+  /** Cuts every connection without a word, or those that subscribed to an account. */
+  cut(accountId?: number): void {
+    for (const { socket, subscriptions } of this.#connections) {
+      if (accountId === undefined || subscriptions.some((one) => one.accountId === accountId)) socket.terminate();
+    }
+    if (accountId === undefined) for (const socket of this.#swallowed) socket.destroy();
   }
 
   close(): void {
@@ -175,6 +179,8 @@ export class FakeCable {
     } else if (command === 'message' && existing !== undefined) {
       if (data === '{"action":"update_presence"}') this.#presence(existing);
     } else if (command === 'subscribe' && existing === undefined) {
+      const { account_id: account } = JSON.parse(identifier) as { account_id: number };
+      if (account === this.rejects) return connection.socket.send(railsJson({ identifier, type: 'reject_subscription' }));
       const subscription = this.isSilent ? undefined : this.#subscribe(identifier);
       // Chatwoot swallows the exception that a wrong one raises, and ActionCable knows it as subscribed all the same.
       connection.subscriptions.push(subscription ?? { identifier, accountId: 0, userId: 0, streams: [] });
