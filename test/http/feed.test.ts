@@ -1,10 +1,14 @@
 // The feed through the whole program: what it makes of answers, and that nothing is there of it where it is off.
 
+import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
+import { buildApp } from '../../src/app.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
 import { messagesOf, readsOf, startBackscroll, startHouse, testClock, type Backscroll } from '../support/backscroll.ts';
 import { searchForCanary } from '../support/canary.ts';
 import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
-import { startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
+import { SAMPLE_TOKEN, startSampleChatwoot } from '../support/fake-chatwoot/sample-account.ts';
+import { signature } from '../support/fake-chatwoot/webhooks.ts';
 
 const SECRET = 'a-secret-of-24-characters';
 
@@ -13,8 +17,8 @@ async function metric(backscroll: Backscroll, line: string): Promise<number> {
   return Number(found?.slice(line.length + 1) ?? NaN);
 }
 
-async function fed(backscroll: Backscroll): Promise<void> {
-  await expect.poll(() => metric(backscroll, 'backscroll_feed_fed{account="1"}')).toBe(1);
+async function fed(backscroll: Backscroll, account = 1): Promise<void> {
+  await expect.poll(() => metric(backscroll, `backscroll_feed_fed{account="${account}"}`)).toBe(1);
 }
 
 /** Resolves once so many events of the cable have been applied. */
@@ -43,8 +47,14 @@ test('off: no connection, no route, no metric', async () => {
 });
 
 test('cable: an unchanged page costs nothing however often it is asked, a changed one shows what is new at once', async () => {
+  const startedAt = Math.floor(Date.now() / 1000);
   const { chatwoot, backscroll, clock } = await startHouse({ env: { FEED: 'cable' } });
   await fed(backscroll);
+  const since = await metric(backscroll, 'backscroll_feed_fed_since_seconds{account="1"}');
+  expect(since).toBeGreaterThanOrEqual(startedAt);
+  expect(since).toBeLessThanOrEqual(Math.ceil(Date.now() / 1000));
+  // Webhooks are another feed.
+  expect(await backscroll.send({ method: 'POST', target: '/feed/webhooks/1' })).toMatchObject({ status: 404 });
   clock.advance(1);
   await backscroll.get(messagesOf(2));
   const { length } = readsOf(chatwoot);
@@ -91,6 +101,32 @@ test('cable: when trust ends, ages are the ordinary ones at once, and the log sa
     'the feed of this account is trusted from now on',
     expect.stringMatching(/^the feed of this account is not trusted: Chatwoot closed it/),
   ]);
+});
+
+test('cable: each token listens to the accounts that are read with it, and a connection that is lost ends the trust of no other', async () => {
+  const clock = testClock();
+  const chatwoot = await startSampleChatwoot({ now: clock.now });
+  onTestFinished(() => chatwoot.close());
+  const [ada, ben] = chatwoot.directory.listeners(1);
+  for (const user of [ada!, ben!]) chatwoot.directory.join(user, 2, { role: 'administrator' });
+  chatwoot.directory.addToken('token-of-ben', ben!);
+  const env = { FEED: 'cable', CHATWOOT_ACCOUNT_TOKENS: '{"2":"token-of-ben"}' };
+  const backscroll = await startBackscroll({ chatwoot, now: clock.now, env, ownTokens: ['token-of-ben'] });
+  onTestFinished(() => backscroll.close());
+  await Promise.all([fed(backscroll, 1), fed(backscroll, 2)]);
+  const subscribed = [1, 2].map((account) => [
+    chatwoot.cable.subscriptions(account),
+    /user_id\D+(\d+)/.exec(chatwoot.cable.identifierOf(account))?.[1],
+  ]);
+  expect(subscribed).toEqual([
+    [1, '1'],
+    [1, '2'],
+  ]);
+  chatwoot.cable.upgrade = 'refuse';
+  chatwoot.cable.cut(2);
+  await expect.poll(() => metric(backscroll, 'backscroll_feed_fed{account="2"}')).toBe(0);
+  expect(await metric(backscroll, 'backscroll_feed_fed{account="1"}')).toBe(1);
+  expect(await metric(backscroll, 'backscroll_feed_gaps_total')).toBe(1);
 });
 
 test.each(['refuse', 'eat'] as const)(
@@ -163,6 +199,44 @@ test('webhook: what it says is due, it is not trusted, and the server listens to
   expect(chatwoot.cable.upgrades).toEqual([]);
   expect(await metric(backscroll, 'backscroll_feed_fed{account="1"}')).toBeNaN();
   expect(backscroll.logs.join('\n')).not.toContain(SECRET);
+});
+
+test('webhook: one that Chatwoot signs now is taken, and counted', async () => {
+  const env = { FEED: 'webhook', WEBHOOK_SECRETS: JSON.stringify({ 1: SECRET }) };
+  const { backscroll, clock } = await startHouse({ env });
+  const body = JSON.stringify({ event: 'message_created', id: 7, conversation: { id: 2 } });
+  const signed = signature(SECRET, String(Math.floor(clock.now() / 1000)), body);
+  const headers = Object.entries({ ...signed, 'content-type': 'application/json' });
+  expect((await backscroll.send({ method: 'POST', target: '/feed/webhooks/1', headers, body })).status).toBe(204);
+  await applied(backscroll, 'message_created', 1, 'webhook');
+});
+
+test('webhook: who guesses is told apart by its address from who does not', async () => {
+  const env = { FEED: 'webhook', WEBHOOK_SECRETS: JSON.stringify({ 1: SECRET }), TRUST_PROXY: 'loopback' };
+  const { backscroll } = await startHouse({ env });
+  const guessFrom = async (address: string): Promise<number> => {
+    const headers = [['x-forwarded-for', address]] as const;
+    return (await backscroll.send({ method: 'POST', target: '/feed/webhooks/1', headers, body: '{}' })).status;
+  };
+  for (let index = 0; index < 60; index++) await guessFrom('192.0.2.1');
+  expect([await guessFrom('192.0.2.1'), await guessFrom('192.0.2.2')]).toEqual([429, 401]);
+});
+
+test('cable: nobody listens to it before the server listens', async () => {
+  const chatwoot = await startSampleChatwoot();
+  onTestFinished(() => chatwoot.close());
+  const config = loadConfig({
+    CHATWOOT_URL: chatwoot.url,
+    CHATWOOT_API_TOKEN: SAMPLE_TOKEN,
+    ALLOW_ANONYMOUS: 'true',
+    FEED: 'cable',
+  });
+  const app = await buildApp({ config, logger: pino({ level: 'silent' }), eventLoopDelayMaxMs: 0 });
+  onTestFinished(() => app.close());
+  expect((await app.http.inject(messagesOf(2))).statusCode).toBe(200);
+  expect(chatwoot.log.requests.map(({ path }) => path)).not.toContain('/api/v1/profile');
+  await app.http.listen({ host: '127.0.0.1', port: 0 });
+  await chatwoot.cable.until(() => chatwoot.cable.subscriptions(1) === 1);
 });
 
 test('A refused webhook is counted, and told seldom', async () => {

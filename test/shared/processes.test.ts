@@ -117,17 +117,21 @@ describe.skipIf(!HAS_REDIS)('two processes over one Redis', () => {
   test('what one hears of by a webhook is due in all, known there or not', async () => {
     const redis = await redisOfTest();
     const chatwoot = await sampleChatwoot();
-    const [one, other] = [await sharing(chatwoot, redis), await sharing(chatwoot, redis)];
-    const conversation = { accountId: 1, conversationId: 2 };
+    const secret = 'a-secret-of-24-characters';
+    const env = { FEED: 'webhook', WEBHOOK_SECRETS: JSON.stringify({ 1: secret }) };
+    const [one, other] = [await sharing(chatwoot, redis, env), await sharing(chatwoot, redis)];
     for (const isKnown of [true, false]) {
       if (isKnown) await other.get(messagesOf(2));
       else await one.get(messagesOf(3));
       await settled(one, other);
       const id = isKnown ? 2 : 3;
-      const { json } = chatwoot.table.insert({ accountId: 1, conversationId: id, content: 'it came just now' });
-      one.app.readThrough.announce({ kind: 'tail', conversation: { ...conversation, conversationId: id } });
+      const row = chatwoot.table.insert({ accountId: 1, conversationId: id, content: 'it came just now' });
+      const body = JSON.stringify({ event: 'message_created', id: row.id, conversation: { id } });
+      const headers = [['content-type', 'application/json']] as const;
+      const sent = await one.send({ method: 'POST', target: `/feed/webhooks/1/${secret}`, headers, body });
+      expect(sent.status).toBe(204);
       await heard(one, other);
-      expect((await other.get(messagesOf(id))).body.toString()).toContain(json);
+      expect((await other.get(messagesOf(id))).body.toString()).toContain(row.json);
     }
   });
 
