@@ -95,7 +95,6 @@ export async function webhookRoute(
       request.webhookBytes = announced;
       bytesHeld += announced;
       const tooSlow = setTimeout(() => request.raw.destroy(), bodyTimeoutMs);
-      request.raw.once('end', () => clearTimeout(tooSlow));
       reply.raw.once('close', () => {
         clearTimeout(tooSlow);
         bytesHeld -= announced;

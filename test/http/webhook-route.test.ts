@@ -239,6 +239,16 @@ test('A body that does not come is not waited for', async () => {
   expect(await signed(BODY)).toMatchObject({ status: 204 });
 });
 
+test('One that announces more than all may have together is too large, not too many', async () => {
+  const { url, refused } = await house();
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  onTestFinished(() => void socket.destroy());
+  socket.write(`POST /feed/webhooks/1/${SECRET} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n`);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 413 /);
+  expect(refused).toEqual(['too-large']);
+});
+
 test('Neither the path nor a secret is in the log', async () => {
   const { send, signed, logs } = await house();
   await send(`/feed/webhooks/1/${SECRET}`, BODY);
