@@ -9,21 +9,22 @@ import { proxyFor, type Proxies } from './proxies.ts';
 
 /** Goes along with a request as its `opaque`, and learns which connection took it. */
 export class Carriage {
-  readonly #onTaken: (isReused: boolean) => void;
+  readonly #onTaken: () => void;
   #connection: Connection | undefined;
+  /** Over which an answer came before. */
   #socket: Socket | undefined;
   #bytesBefore = 0;
 
-  /** `onTaken` is told whether the connection answered before. */
-  constructor(onTaken: (isReused: boolean) => void) {
+  /** `onTaken` is told when a connection takes the request. */
+  constructor(onTaken: () => void) {
     this.#onTaken = onTaken;
   }
 
   taken(connection: Connection): void {
     this.#connection = connection;
-    this.#socket = connection.reusable;
+    this.#socket = connection.hasAnswered ? connection.socket : undefined;
     this.#bytesBefore = this.#socket?.bytesRead ?? 0;
-    this.#onTaken(this.#socket !== undefined);
+    this.#onTaken();
   }
 
   answered(): void {
@@ -60,11 +61,6 @@ class Connection extends Client {
     all.add(this);
     // The pool takes another in its place.
     this.on('connectionError', () => all.delete(this));
-  }
-
-  /** The open socket over which an answer came before; undefined where there is none. */
-  get reusable(): Socket | undefined {
-    return this.hasAnswered && this.socket?.destroyed === false ? this.socket : undefined;
   }
 
   override dispatch(

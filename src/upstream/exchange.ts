@@ -50,21 +50,20 @@ async function receive(connections: Dispatcher, request: ExchangeRequest, signal
   let takenAt = performance.now();
   let gaveUp = false;
   const giveUpIfSilent = (): void => {
-    if (phase === 'body' || signal.aborted || !carriage.isSilent) return;
+    if (signal.aborted || !carriage.isSilent) return;
     gaveUp = true;
     carriage.closeWithIdle();
   };
-  const carriage = new Carriage((isReused) => {
+  const carriage = new Carriage(() => {
     takenAt = performance.now();
     // What arrived while the process was busy is read before it is looked at.
-    if (isReused && silenceMs !== null) timer = setTimeout(() => setImmediate(giveUpIfSilent), silenceMs);
+    if (silenceMs !== null) timer = setTimeout(() => setImmediate(giveUpIfSilent), silenceMs);
   });
   const receiver = new Receiver({
     maxBytesOf: (status) => (status === 200 ? request.bodyMaxBytes : ERROR_BODY_MAX_BYTES),
     signal,
     onHead() {
       phase = 'body';
-      clearTimeout(timer);
       carriage.answered();
       onHead?.(performance.now() - takenAt);
     },

@@ -26,6 +26,8 @@ test('nothing is given up while Chatwoot is slow, until its slow answers are som
   expect(own.silenceMs).toBeNull();
   own.answered(10);
   expect(own.silenceMs).toBe(3000);
+  for (let nth = 0; nth < 7; nth++) own.answered(10);
+  expect(own.silenceMs).toBeCloseTo(4 * 1600 * 0.9 ** 8);
   for (let nth = 0; nth < 20; nth++) own.answered(10);
   expect(own.silenceMs).toBe(1800);
 });
