@@ -46,7 +46,7 @@ return {length + 1, total}
 `);
 
 /**
- * KEYS log. ARGV first and last entry that were folded, entry, log ms. What came after them stays; order goes for nobody. The new entry is
+ * KEYS log. ARGV first and last entry that were folded, entry. What came after them stays; order goes for nobody. The new entry is
  * nobody's own: who folds has not learnt what it folds. Returns 1, or 0 where somebody else has folded meanwhile.
  */
 export const COMPACT = new Script(`${COMMON}
@@ -56,7 +56,6 @@ local total = #ARGV[3]
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '(' .. ARGV[2], '+')) do total = total + bytes_of(entry) end
 redis.call('XADD', KEYS[1], '*', 'e', ARGV[3], 'w', '', 't', total)
 for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', ARGV[2])) do redis.call('XDEL', KEYS[1], entry[1]) end
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
 return 1
 `);
 

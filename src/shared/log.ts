@@ -172,7 +172,7 @@ export class SharedLogs {
       const dated = shared.filter(({ reading }) => this.#isDated(reading.askedAt, toldMs));
       const sealed = await this.#sealAll(key, accountId, foldReadings(dated, { now: toldMs, freshness }));
       if (sealed === null) return;
-      await link.run('compact', (client) => COMPACT.run(client, [key], [first.id, last.id, sealed, this.#logMs]));
+      await link.run('compact', (client) => COMPACT.run(client, [key], [first.id, last.id, sealed]));
     } finally {
       this.#folding.delete(key);
     }
