@@ -46,3 +46,27 @@ test('a clock that is set back is noticed, one that is set forward makes nothing
   expect(at(3_000, 3_000)).toBeGreaterThan(30_000 - 10);
   expect(at(4_000, 4_001)).toBe(0);
 });
+
+test('clocks that drift apart are not taken for set back, nor anything for younger than it is', () => {
+  for (const driftShare of [-1 / 2500, 1 / 2500]) {
+    const clock = new ServerClock();
+    const serverAt = (now: number): number => 1e9 + now * (1 + driftShare);
+    // The first exchange says most: the others take their time.
+    for (let [now, tookMs] = [0, 0]; now < 3_600_000; now += 5_000, tookMs = 100) {
+      expect(clock.sample({ sentAt: now - tookMs / 2, toldMs: serverAt(now), receivedAt: now + tookMs / 2 })).toBe(0);
+      // But for what numbers are rounded by.
+      expect(clock.toOurs(serverAt(now))).toBeLessThanOrEqual(now + 0.01);
+      expect(clock.toOurs(serverAt(now))).toBeGreaterThan(now - 150);
+      expect(clock.toOursAtMost(serverAt(now))).toBeGreaterThanOrEqual(now - 0.01);
+    }
+  }
+});
+
+test('a step of the server’s clock counts where it is more than what clocks do anyway', () => {
+  const stepped = (backMs: number): number => {
+    const clock = new ServerClock();
+    clock.sample({ sentAt: 0, toldMs: 1e9, receivedAt: 0 });
+    return clock.sample({ sentAt: 1_000, toldMs: 1e9 + 1_000 - backMs, receivedAt: 1_000 });
+  };
+  expect([stepped(40), stepped(60) > 50]).toEqual([0, true]);
+});

@@ -1,11 +1,12 @@
 // What is written to the log, and read from it.
 
 import { createSecretKey, randomBytes } from 'node:crypto';
-import { deflateRawSync } from 'node:zlib';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { SharedReading } from '../../src/cache/shared-level.ts';
-import { decodeReadings, encodeReadings } from '../../src/shared/codec.ts';
+import { decodeChange, encodeChange } from '../../src/shared/change-codec.ts';
+import { decodeReadings, encodeReadings, PLAIN_BYTES_MAX } from '../../src/shared/codec.ts';
 import { open, seal } from '../../src/shared/seal.ts';
 import { deriveSecrets } from '../../src/shared/secrets.ts';
 import { followsTheFinder } from '../../src/timeline/learn.ts';
@@ -86,6 +87,57 @@ describe('readings as bytes', () => {
   });
 });
 
+describe('readings as bytes that somebody else wrote with our key', () => {
+  const READING: SharedReading = {
+    reading: {
+      query: { mode: 'latest', publicOnly: false },
+      rows: [{ id: 7, createdAt: 9, internal: false, imported: false, raw: 'row' }],
+      envelope: { head: 'head', tail: 'tail' },
+      askedAt: 1,
+    },
+    vouched: 0,
+  };
+
+  /** The bytes of a reading with this in the place of that in their header, and more at their end. */
+  async function rewritten(that: string, other: string, more = ''): Promise<Buffer> {
+    const plain = inflateRawSync(await encodeReadings([READING]));
+    const end = 4 + plain.readUInt32LE(0);
+    const before = plain.toString('utf8', 4, end);
+    expect(before.split(that)).toHaveLength(2);
+    const header = Buffer.from(before.replace(that, other));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(header.length);
+    return deflateRawSync(Buffer.concat([length, header, plain.subarray(end), Buffer.from(more)]));
+  }
+
+  test('are readings where they have their form', async () => {
+    expect(await decodeReadings(await rewritten('"askedAt":1', '"askedAt":2'))).toMatchObject([{ reading: { askedAt: 2 } }]);
+  });
+
+  test.each([
+    ['a query of another kind', '"mode":"latest"', '"mode":"newest"'],
+    ['a moment that is none', '"askedAt":1', '"askedAt":null'],
+    ['an id below all', '[[7,9,0,2]]', '[[-7,9,0,2]]'],
+    ['a row that has no text', '[[7,9,0,2]]', '[[7,9,0,3]]'],
+    ['an envelope that has none', '"tail":1', '"tail":3'],
+    ['a row that is not there', '"rows":[0]', '"rows":[1]'],
+    ['fewer bytes than are said', '"pieces":[4,4,3]', '"pieces":[4,4,2]'],
+    ['more bytes than there are', '"pieces":[4,4,3]', '"pieces":[4,4,4]'],
+  ])('are nothing where there is %s', async (_what, that, other) => {
+    expect(await decodeReadings(await rewritten(that, other))).toBeNull();
+  });
+
+  test('are nothing where something follows them', async () => {
+    expect(await decodeReadings(await rewritten('"askedAt":1', '"askedAt":1', 'x'))).toBeNull();
+  });
+
+  test('are nothing where they are more than may be', async () => {
+    const envelope = { head: 'h'.repeat(PLAIN_BYTES_MAX), tail: '' };
+    const large = { ...READING, reading: { ...READING.reading, envelope } };
+    expect(await decodeReadings(await encodeReadings([large]))).toBeNull();
+  });
+});
+
 describe('sealed bytes', () => {
   test('open where they were sealed, with the key they were sealed with', () => {
     fc.assert(
@@ -107,6 +159,17 @@ describe('sealed bytes', () => {
     }
     for (let length = 0; length < sealed.length; length++) expect(open(KEY, 'here', sealed.subarray(0, length))).toBeNull();
   });
+});
+
+test('a change that is of another kind, or was sealed elsewhere, is none', () => {
+  const change = { kind: 'row', conversation: { accountId: 1, conversationId: 2 }, id: 7 } as const;
+  expect(decodeChange(KEY, encodeChange(KEY, change))).toEqual(change);
+  expect(decodeChange(createSecretKey(randomBytes(32)), encodeChange(KEY, change))).toBeNull();
+  expect(decodeChange(KEY, undefined)).toBeNull();
+  for (const other of [{ ...change, kind: 'of a later version' }, { ...change, id: '7' }, { ...change, conversation: 2 }, null])
+    expect(decodeChange(KEY, encodeChange(KEY, other as never))).toBeNull();
+  expect(decodeChange(KEY, seal(KEY, 'changes', Buffer.from('{')))).toBeNull();
+  expect(decodeChange(KEY, seal(KEY, 'elsewhere', Buffer.from(JSON.stringify(change))))).toBeNull();
 });
 
 test('another token or another installation has other keys and other names', () => {
