@@ -24,16 +24,20 @@ export async function levelOver(
   refused: string[];
   /** How many entries were written. */
   written: () => number;
+  /** How often changes may have been missed. */
+  cutOffs: () => number;
   /** What it was told to do. */
   told: unknown[][];
 }> {
   const refused: string[] = [];
   const told: unknown[][] = [];
   let written = 0;
+  let cutOffs = 0;
   const observer: SharedObserver = {
     ...SILENT,
     moved: (direction) => void (written += direction === 'out' ? 1 : 0),
     refused: (reason) => void refused.push(reason),
+    cutOff: () => void cutOffs++,
   };
   const level = new RedisLevel({
     urls: [url],
@@ -53,7 +57,7 @@ export async function levelOver(
     forget: (extent, marksFrom) => void told.push(['forget', extent, marksFrom]),
   });
   await level.isSharing();
-  return { level, refused, written: () => written, told };
+  return { level, refused, written: () => written, cutOffs: () => cutOffs, told };
 }
 
 /** Any number of rows, a minute apart, the last an hour ago. */
