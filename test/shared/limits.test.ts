@@ -1,7 +1,7 @@
 // What processes may send and take is counted over all of them; without Redis each has its part.
 
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { SharedBudget } from '../../src/shared/budget.ts';
 import { SharedCounts, UNTOLD_MAX } from '../../src/shared/counts.ts';
@@ -119,15 +119,46 @@ describe.skipIf(!HAS_REDIS)('the limit of a client', () => {
     await count();
     expect(heard).toEqual([1, 2, 1, 1, 2]);
     expect(await redis.client.pttl(name!)).toBeGreaterThan(50_000);
+    await redis.client.pexpire(name!, 3_600_000);
+    await count();
+    expect(await redis.client.pttl(name!)).toBeLessThanOrEqual(60_000);
   });
 
   test('of a crowd is told within bounds', async () => {
-    const link = await linkTo(await redisOfTest());
     const heard = new Set<string>();
+    const heardBefore: number[] = [];
+    const link = await linkTo(await redisOfTest(), { ...SILENT, exchanged: () => void heardBefore.push(heard.size) });
     const counts = new SharedCounts({ link, prefix: 'p', secrets, onHeard: (client) => heard.add(client) });
     for (let n = 0; n < UNTOLD_MAX + 10; n++) counts.counted(`client ${n}`, { max: 10, windowMs: 60_000 });
     expect(counts.size).toBe(UNTOLD_MAX);
     await vi.waitFor(() => expect(heard.size).toBeGreaterThan(500), { timeout: 5_000 });
+    expect(heardBefore.slice(0, 2)).toEqual([0, 500]);
+  });
+
+  test('holds what was counted here while others were told', async () => {
+    const redis = await redisOfTest();
+    const heard: number[] = [];
+    const link = await linkTo(redis);
+    const counts = new SharedCounts({ link, prefix: 'p', secrets, onHeard: (_client, _rate, { count }) => heard.push(count) });
+    const count = (): void => counts.counted('a', { max: 10, windowMs: 60_000 });
+    redis.signal('SIGSTOP');
+    count();
+    while (counts.size > 0) await setImmediate();
+    count();
+    count();
+    redis.signal('SIGCONT');
+    await vi.waitFor(() => expect(heard).toEqual([3, 3]), { timeout: 5_000 });
+  });
+
+  test('is not told later of what could not be told in time', async () => {
+    const redis = await redisOfTest();
+    const link = await linkTo(redis);
+    const counts = new SharedCounts({ link, prefix: 'p', secrets, onHeard: () => undefined });
+    await redis.kill();
+    while (link.isUp) await setImmediate();
+    for (let n = 0; n < 3_000; n++) counts.counted(`client ${n}`, { max: 10, windowMs: 60_000 });
+    while (counts.size === 3_000) await setImmediate();
+    expect(counts.size).toBe(0);
   });
 });
 
@@ -177,6 +208,84 @@ describe.skipIf(!HAS_REDIS)('the budget of all processes', () => {
     expect(moments.length).toBeGreaterThan(0.9 * rate.max);
     const gaps = moments.slice(1).map((at, n) => at - moments[n]!);
     expect(Math.max(...gaps)).toBeLessThan(rate.windowMs / 2);
+    // What nobody uses any more goes.
+    expect(await redis.client.pttl('b')).toBeGreaterThan(0);
+  });
+
+  /** A budget of ten reads a minute, a clock for it, and when it has heard of Redis. */
+  async function movable(redis: RedisServer, patienceMs = 3_000) {
+    let aheadMs = 0;
+    const now = (): number => performance.now() + aheadMs;
+    const rate = { max: 10, windowMs: 60_000 };
+    const link = await linkTo(redis);
+    const budget = new SharedBudget({ link, key: 'b', rate, processes: () => 1, now, patienceMs });
+    const ask = async (priority: ReadPriority, ahead = 0): Promise<number> => {
+      const told = new Promise<void>((resolve) => budget.onSooner(resolve));
+      const waitMs = budget.waitMs(priority, ahead, now());
+      if (waitMs > 0) await told;
+      return budget.waitMs(priority, ahead, now());
+    };
+    return { budget, now, advance: (ms: number) => void (aheadMs += ms), ask };
+  }
+
+  test('is asked for again where what it gave was not sent in time', async () => {
+    const redis = await redisOfTest();
+    const { budget, now, advance, ask } = await movable(redis);
+    expect(await ask('caller')).toBe(0);
+    // Another process has used the rest.
+    await redis.client.hset('b', `a${Math.floor(Date.now() / 1_000)}`, 10);
+    expect(budget.waitMs('caller', 0, now())).toBe(0);
+    advance(1_001);
+    expect(budget.waitMs('caller', 0, now())).toBeGreaterThan(0);
+    expect(await ask('caller')).toBeGreaterThan(0);
+  });
+
+  test('gives no more time for what was left by being asked for more', async () => {
+    const { budget, now, advance, ask } = await movable(await redisOfTest());
+    expect(await ask('caller')).toBe(0);
+    advance(800);
+    expect(await ask('caller', 1)).toBe(0);
+    advance(201);
+    expect(budget.waitMs('caller', 0, now())).toBeGreaterThan(0);
+  });
+
+  test('is not told of what was sent longer ago than its window', async () => {
+    const redis = await redisOfTest();
+    const { budget, now, advance, ask } = await movable(redis, 50);
+    redis.signal('SIGSTOP');
+    expect(await ask('caller')).toBe(0);
+    for (let nth = 0; nth < 5; nth++) budget.spend('caller', now());
+    const answered = new Promise<void>((resolve) => budget.onSooner(resolve));
+    redis.signal('SIGCONT');
+    await answered;
+    advance(60_001);
+    expect(await ask('caller')).toBe(0);
+    // Redis has given one read before, and one now.
+    expect(budget.left(now())).toBe(8);
+  });
+
+  test('has callers take what was given for reads behind answers', async () => {
+    const { budget, now, ask } = await movable(await redisOfTest());
+    expect(await ask('behind')).toBe(0);
+    expect(budget.waitMs('caller', 0, now())).toBe(0);
+    budget.spend('caller', now());
+    expect(budget.waitMs('behind', 0, now())).toBeGreaterThan(0);
+  });
+
+  test('goes on where something else was in its place', async () => {
+    const redis = await redisOfTest();
+    const { budget, now, advance, ask } = await movable(redis);
+    await redis.client.set('b', 'of somebody else');
+    expect(await ask('caller')).toBe(0);
+    await vi.waitFor(async () => expect(await redis.client.exists('b')).toBe(0), { interval: 5 });
+    advance(1_000);
+    await vi.waitFor(
+      async () => {
+        budget.waitMs('caller', 3, now());
+        expect(await redis.client.type('b')).toBe('hash');
+      },
+      { interval: 5 },
+    );
   });
 
   test('is not waited for where Redis is slow: then each has its share, and what it sends is told later', async () => {

@@ -32,6 +32,56 @@ describe.skipIf(!HAS_REDIS)('two processes over one Redis', () => {
     expect(await other.metrics()).toContain('backscroll_shared_hits_total 1\n');
   });
 
+  test('tell in numbers what they share', async () => {
+    const redis = await redisOfTest();
+    const chatwoot = await sampleChatwoot();
+    const [one, other] = [await sharing(chatwoot, redis), await sharing(chatwoot, redis)];
+    const numbersOf = async (process: Backscroll): Promise<Readonly<Record<string, number>>> => {
+      const lines = (await process.metrics()).matchAll(/^backscroll_shared_(\S+) (\S+)$/gm);
+      return Object.fromEntries([...lines].map(([, name = '', value]) => [name, Number(value)]));
+    };
+    await one.get(messagesOf(1));
+    await settled(one);
+    await other.get(messagesOf(1));
+    const announcedAt = performance.now();
+    await heard(one, other);
+    const lagMsMax = performance.now() - announcedAt;
+    const [written, read] = [await numbersOf(one), await numbersOf(other)];
+    expect(written).toMatchObject({
+      up: 1,
+      processes: 2,
+      'leases_total{event="taken"}': 1,
+      'leases_total{event="held"}': 0,
+      'exchanges_total{exchange="append",end="ok"}': 1,
+      hits_total: 0,
+      cut_off_total: 0,
+    });
+    expect(read).toMatchObject({
+      up: 1,
+      processes: 2,
+      'leases_total{event="taken"}': 0,
+      'bytes_total{direction="in"}': written['bytes_total{direction="out"}'],
+      'readings_total{outcome="learnt"}': 1,
+      hits_total: 1,
+    });
+    expect(written['bytes_total{direction="out"}']).toBeGreaterThan(100);
+    expect(read['change_lag_seconds_count']).toBe(1);
+    expect(read['change_lag_seconds_sum']).toBeLessThanOrEqual(lagMsMax / 1000);
+    expect(read['duration_seconds_count']).toBeGreaterThan(3);
+
+    const [key = ''] = await redis.client.keys('*:{1/1}:*');
+    await redis.client.xadd(key, '*', 'e', 'rubbish');
+    expect(
+      (await levelOf(other).take({ accountId: 1, conversationId: 1 }, { epoch: key.slice(key.lastIndexOf(':') + 1), cursor: '' }))
+        ?.readings,
+    ).toHaveLength(1);
+    await redis.client.hincrby((await redis.client.keys('*:epochs'))[0]!, 'n', 1);
+    while ((await numbersOf(other))['cut_off_total'] === 0) await setImmediate();
+    expect(await numbersOf(other)).toMatchObject({ 'refused_entries_total{reason="sealed"}': 1, cut_off_total: 1 });
+    await redis.kill();
+    while ((await numbersOf(other))['up'] === 1) await setImmediate();
+  });
+
   test('200 equal cold requests over both cause one read of Chatwoot', async () => {
     const redis = await redisOfTest();
     const chatwoot = await sampleChatwoot();
