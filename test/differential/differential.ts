@@ -14,7 +14,6 @@ import { shuffledTies } from '../support/fake-chatwoot/seeded-random.ts';
 import type { Persona } from './callers.ts';
 import { Caller, CLIENTS_FILE, CLIENTS_SECRET, personas } from './callers.ts';
 import { Chance } from './chance.ts';
-import type { Verdict } from './judge.ts';
 import { judge } from './judge.ts';
 import type { Program } from './program.ts';
 import { startProgram } from './program.ts';
@@ -121,8 +120,7 @@ async function runRound(options: Round, readers: readonly Persona[], tally: Tall
       const asked = await caller.ask();
       const past = world.past(asked.conversation);
       const wasTroubled = (from: number, until: number): boolean => trouble.wasOn(from, until);
-      const verdict: Verdict =
-        asked.flaw === undefined ? judge(asked.observation, { past, promises, wasTroubled }) : { kind: 'wrong', why: asked.flaw };
+      const verdict = judge(asked.observation, { past, promises, wasTroubled });
       tally.add(asked, verdict, { seed, promises, writes: world.writes(asked.conversation), startedAt: world.startedAt });
       await sleep(beat.between(0, (2_000 * CALLERS) / rate));
     }

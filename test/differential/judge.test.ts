@@ -6,6 +6,7 @@ import { customerPage } from '../../src/clients/view.ts';
 import { splitBody } from '../../src/upstream/split-body.ts';
 import type { FinderParams, TieOrder } from '../support/fake-chatwoot/finder.ts';
 import { Chance } from './chance.ts';
+import { customerMeta, customerRow } from './customer-json.ts';
 import type { Observation, Verdict } from './judge.ts';
 import { judge } from './judge.ts';
 import { readPage } from './page.ts';
@@ -150,6 +151,10 @@ describe('wrong is', () => {
     expect(house.judge({ before, publicOnly: true }, { meta, rows })).toMatchObject({
       why: expect.stringMatching(/does not belong/),
     });
+    const after = { after: before };
+    expect(house.judge(after, { meta, rows: [...beyond, ...house.page(after).rows] })).toMatchObject({
+      why: expect.stringMatching(/does not belong/),
+    });
     const more = house.page({ after: 0, before }).rows.slice(-21);
     expect(house.judge({ before }, { meta, rows: more })).toMatchObject({ kind: 'wrong', why: '21 rows, where the limit is 20' });
   });
@@ -217,6 +222,24 @@ describe('wrong is', () => {
     expect(house.judge(query, page)).toMatchObject({ kind: 'wrong', why: expect.stringMatching(/meta is too old/) });
   });
 
+  test.each(['agent', 'customer'] as const)('what the other view shows, for %s', (view) => {
+    const house = new House();
+    const query = { before: 1_100, publicOnly: true };
+    const agents = house.page(query);
+    const customers = {
+      meta: customerMeta(agents.meta),
+      rows: agents.rows.map(customerRow),
+    };
+    const [own, others] = view === 'agent' ? [agents, customers] : [customers, agents];
+    expect(house.judge(query, own, { view })).toEqual(RIGHT);
+    expect(house.judge(query, { ...own, meta: others.meta }, { view })).toMatchObject({
+      why: expect.stringMatching(/meta was never said/),
+    });
+    expect(house.judge(query, { ...own, rows: own.rows.with(3, others.rows[3]!) }, { view })).toMatchObject({
+      why: expect.stringMatching(/row 3 was never said/),
+    });
+  });
+
   test('a meta that was never said', () => {
     const house = new House();
     const { rows } = house.page({});
@@ -250,7 +273,12 @@ describe('wrong is', () => {
     expect(house.judge({}, before.latest, demand)).toMatchObject({ why: expect.stringMatching(/too old/) });
     expect(house.judge(history, before.history, demand)).toEqual(RIGHT);
     expect(house.judge(history, before.history, bypass)).toMatchObject({ why: expect.stringMatching(/too old/) });
+    // It has no end, so what is young may be on it.
+    const open = house.page({ after: 1_100 });
     const without = house.page({});
+    house.world.changeMeta(CONVERSATION, { labels: ['before'] });
+    house.wait(MS);
+    expect(house.judge({ after: 1_100 }, open, demand)).toMatchObject({ why: expect.stringMatching(/meta is too old/) });
     house.insert();
     house.world.changeMeta(CONVERSATION, { labels: ['changed'] });
     house.wait(MS);
@@ -293,9 +321,51 @@ describe('wrong is', () => {
     const old = house.insert({ createdAtUs: (STARTED_AT - 100_000_000) * 1000 });
     house.wait(metaMaxAgeMs - MS);
     expect(house.judge(query, page)).toEqual(RIGHT);
-    expect(house.judge({ after: 1_050 }, house.page({ after: 1_050, before: old }))).toMatchObject({ kind: 'wrong' });
     house.wait(2 * MS);
     expect(house.judge(query, page)).toMatchObject({ kind: 'wrong', why: `missing: ${old}` });
+  });
+
+  test.each<[string, FinderParams, number]>([
+    ['a page that is not full', { after: 1_100 }, 0],
+    ['a full page of young rows', { after: 1_149 }, 100],
+    ['a full page of the newest rows', {}, 0],
+  ])('a back-dated row missing past TAIL_MAX_AGE from %s', (_what, query, young) => {
+    const house = new House();
+    for (let n = 0; n < young; n++) house.insert();
+    const page = house.page(query);
+    const old = house.insert({ createdAtUs: (STARTED_AT - 3_660_000 - 30_000) * 1000 });
+    house.wait(tailMaxAgeMs);
+    expect(house.judge(query, page)).toEqual(RIGHT);
+    // Not yet META_MAX_AGE.
+    house.wait((metaMaxAgeMs - tailMaxAgeMs) / 2);
+    expect(house.judge(query, page)).toMatchObject({ kind: 'wrong', why: `missing: ${old}` });
+  });
+
+  test.each<[string, FinderParams, number]>([
+    ['the newest rows', {}, 30],
+    ['the oldest rows', { after: 1_179 }, 130],
+  ])('a row of the edge’s second missing from a full page of %s', (_what, query, count) => {
+    const house = new House();
+    for (let n = 0; n < count; n++) house.insert({ createdAtUs: house.at * 1000 + 10 * n });
+    house.wait(settleMs);
+    const { meta, rows } = house.page(query);
+    const idOf = (row: string): number => Number(/\d+/.exec(row)![0]);
+    const isNewest = query.after === undefined;
+    const edge = isNewest ? rows[0]! : rows.at(-1)!;
+    const beyond = isNewest ? house.page({ before: idOf(edge) }).rows.at(-1)! : house.page({ after: idOf(edge) }).rows[0]!;
+    const without = isNewest ? [beyond, ...rows.slice(1)] : [...rows.slice(0, -1), beyond];
+    expect(house.judge(query, { meta, rows })).toEqual(RIGHT);
+    expect(house.judge(query, { meta, rows: without })).toMatchObject({ kind: 'wrong', why: `missing: ${idOf(edge)}` });
+  });
+
+  test('a late row missing below one that was created just before it got its id', () => {
+    const house = new House();
+    const pending = house.world.begin({ accountId: ACCOUNT, conversationId: CONVERSATION, content: 'late' });
+    house.insert({ createdAtUs: (house.at - 1_500) * 1000 });
+    const without = house.page({});
+    house.world.commit(pending);
+    house.wait(tailMaxAgeMs + MS);
+    expect(house.judge({}, without)).toMatchObject({ kind: 'wrong', why: expect.stringMatching(/missing/) });
   });
 
   test('an answer that is older than its Age says', () => {
@@ -348,6 +418,7 @@ describe('wrong is', () => {
     expect(house.judge({}, undefined, gone)).toMatchObject({ why: expect.stringMatching(/that was there/) });
     house.world.removeConversation(CONVERSATION);
     expect(house.judge({}, undefined, gone)).toEqual(RIGHT);
+    expect(house.judge({}, undefined, { ...gone, code: 'not_served' })).toMatchObject({ kind: 'wrong' });
     expect(house.judge({}, page)).toEqual(RIGHT);
     house.wait(metaMaxAgeMs + MS);
     expect(house.judge({}, page)).toMatchObject({ kind: 'wrong' });

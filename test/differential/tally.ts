@@ -33,7 +33,9 @@ export class Tally {
   /** Answers whose page was judged; the others are errors, and HEADs of pages that nobody got. */
   pages = 0;
 
-  add(asked: Asked, verdict: Verdict, circumstances: Circumstances): void {
+  /** @param judged by what Chatwoot could have said; an answer that is flawed whatever that was is wrong besides */
+  add(asked: Asked, judged: Verdict, circumstances: Circumstances): void {
+    const verdict: Verdict = asked.flaw === undefined ? judged : { kind: 'wrong', why: asked.flaw };
     this.answers++;
     if (asked.observation.page !== undefined) this.pages++;
     count(this.outcomes, outcomeOf(asked));
