@@ -3,7 +3,7 @@
 import dns from 'node:dns/promises';
 import { once } from 'node:events';
 import { syncBuiltinESMExports } from 'node:module';
-import { connect, type Socket } from 'node:net';
+import net, { connect, type Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { connectionsMax } from '../../src/http/connections.ts';
@@ -42,15 +42,18 @@ test('more connections than there may be are refused and counted, and room is ma
   backscroll.app.http.server.maxConnections = 3;
   const callers = [1, 2, 3].map(() => reluctantCaller(backscroll.port));
   await vi.waitFor(async () => expect(await openOf(backscroll)).toBe(3));
-  const late = connect(backscroll.port, '127.0.0.1');
-  onTestFinished(() => void late.destroy());
-  await once(
-    late.on('error', () => undefined),
-    'close',
-  );
+  for (let nth = 0; nth < 2; nth++) {
+    const late = connect(backscroll.port, '127.0.0.1');
+    onTestFinished(() => void late.destroy());
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    await once(
+      late.on('error', () => undefined),
+      'close',
+    );
+  }
   callers[0]!.socket.destroy();
   await vi.waitFor(async () => expect(await openOf(backscroll)).toBe(2));
-  expect(await backscroll.metrics()).toMatch(/^backscroll_connections_refused_total 1$/m);
+  expect(await backscroll.metrics()).toMatch(/^backscroll_connections_refused_total 2$/m);
   expect(backscroll.logs.filter((line) => line.includes('connections of callers are refused'))).toHaveLength(1);
 });
 
@@ -79,6 +82,33 @@ test('an address of localhost that cannot be had is told, and the other is serve
   const { backscroll } = await startHouse({ host: 'localhost' });
   expect((await backscroll.get('/healthz')).status).toBe(200);
   expect(backscroll.logs.filter((line) => line.includes('192.0.2.1') && line.includes('EADDRNOTAVAIL'))).toHaveLength(1);
+});
+
+test('an address that localhost has twice is one', async () => {
+  nameAsLocalhost('127.0.0.1', '127.0.0.1');
+  const { backscroll } = await startHouse({ host: 'localhost' });
+  expect((await backscroll.get('/healthz')).status).toBe(200);
+  expect(backscroll.logs.filter((line) => line.includes('another address of HOST'))).toEqual([]);
+});
+
+test('a connection that cannot be accepted at another address of localhost ends nothing', async () => {
+  nameAsLocalhost('127.0.0.1', '127.0.0.2');
+  const doors: net.Server[] = [];
+  const { createServer } = net;
+  const spy = vi.spyOn(net, 'createServer').mockImplementation((...given) => {
+    const door = Reflect.apply(createServer, net, given);
+    doors.push(door);
+    return door;
+  });
+  syncBuiltinESMExports();
+  onTestFinished(() => {
+    spy.mockRestore();
+    syncBuiltinESMExports();
+  });
+  const { backscroll } = await startHouse({ host: 'localhost' });
+  const [door] = doors.filter(({ listening }) => listening);
+  door!.emit('error', Object.assign(new Error('accept EMFILE'), { code: 'EMFILE' }));
+  expect(await asked(connect(backscroll.port, '127.0.0.2'), '/metrics')).toMatch(/^backscroll_connections_refused_total 1$/m);
 });
 
 test('a connection that cannot be accepted ends nothing', async () => {

@@ -1,8 +1,12 @@
 // The end of a running Backscroll: what is under way is answered, what comes after is sent elsewhere, and nothing hangs.
 
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { connect, Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
+import type { FastifyInstance } from 'fastify';
 import { expect, onTestFinished, test } from 'vitest';
+import { Draining } from '../../src/http/draining.ts';
 import type { Backscroll } from '../support/backscroll.ts';
 import { KEY, messagesOf, startHouse } from '../support/backscroll.ts';
 import { searchForCanary } from '../support/canary.ts';
@@ -22,10 +26,13 @@ test('a request under way is answered, and its connection is closed with it', as
 });
 
 test('a connection on which nothing is asked does not keep it from ending', async () => {
-  const { backscroll } = await startHouse({ env: { SHUTDOWN_TIMEOUT: '1s' } });
+  const { backscroll } = await startHouse({ env: { SHUTDOWN_TIMEOUT: '20s' } });
   const silent = open(backscroll);
   await connections(backscroll, 1);
+  const startedAt = performance.now();
   await backscroll.app.close();
+  // That time is for those who wait for an answer.
+  expect(performance.now() - startedAt).toBeLessThan(10_000);
   expect(await silent.end).toBe('');
 });
 
@@ -133,6 +140,24 @@ test('reads behind answers are ended', async () => {
   gate.release();
 });
 
+test('an answer is waited for once, and not on a connection that is gone', async () => {
+  const draining = new Draining({ addHook: () => undefined } as unknown as FastifyInstance);
+  const [lost, staying] = [new Socket(), new Socket()];
+  const [first, second, third] = [0, 1, 2].map(() => new ServerResponse(new IncomingMessage(new Socket())));
+  draining.watch(lost, first!);
+  draining.watch(lost, second!);
+  draining.watch(staying, third!);
+  await once(lost.destroy(), 'close');
+  for (const answer of [first, second]) answer!.emit('close');
+  draining.watch(lost, first!);
+  let isOver = false;
+  const over = draining.begin().then(() => (isOver = true));
+  await setImmediate();
+  expect(isOver).toBe(false);
+  third!.emit('close');
+  await over;
+});
+
 interface Connection {
   readonly write: (text: string) => void;
   readonly ask: (target: string) => void;
@@ -172,7 +197,7 @@ async function connections(
   const { server } = backscroll.app.http;
   let count = NaN;
   while (!isReached(count)) {
-    await new Promise((resolve) => void setImmediate(resolve));
+    await setImmediate();
     count = await new Promise<number>((resolve) => void server.getConnections((_error, now) => resolve(now)));
   }
 }

@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { NOTHING_DUE, rowDue } from '../../src/timeline/changes.ts';
 import { learn } from '../../src/timeline/learn.ts';
 import type { Freshness } from '../../src/timeline/freshness.ts';
 import { planFill } from '../../src/timeline/plan/fill.ts';
-import { planRefresh } from '../../src/timeline/plan/refresh.ts';
+import { tellsMore } from '../../src/timeline/plan/progress.ts';
+import { noteStale, planRefresh } from '../../src/timeline/plan/refresh.ts';
 import { planSeal } from '../../src/timeline/plan/seal.ts';
 import { FIRST_WALK, nextWalk, restFromSeals } from '../../src/timeline/plan/walk.ts';
 import { highestId, prove } from '../../src/timeline/prove.ts';
@@ -27,6 +29,7 @@ import {
   NOW,
   reading,
   row,
+  SETTLED,
   span,
 } from './rows.ts';
 
@@ -127,6 +130,18 @@ describe('filling', () => {
     expect(planFill(timeline, latest, gap, { ...moment(50_000), asOf: NOW })).toEqual(after(0));
   });
 
+  test('of the newest page reaches down to what is not settled, and for customers as many public rows as theirs holds', () => {
+    const gap = { proved: false, lacks: 'rows' } as const;
+    const young = [row(1_018, 86_400 - 30), row(1_019, 86_400 - 20)];
+    const timeline = known(reading(latest, [...span(1, 18).map((id) => row(id)), ...young]));
+    expect(planFill(timeline, latest, gap, moment(2_000))).toEqual(after(SETTLED - 1));
+
+    const notes = known(reading(between(0, 41), [...span(1, 16).map((id) => row(id)), ...span(16, 41).map((id) => note(id))]));
+    const asOfNow = { ...moment(2_000), asOf: NOW + 1_000 };
+    expect(planFill(notes, latest, gap, asOfNow)).toEqual(after(20));
+    expect(planFill(notes, filtered(latest), gap, asOfNow)).toEqual(after(0));
+  });
+
   test('of the newest page with a feed reaches down to the lowest row that is due within FEED_MAX_AGE', () => {
     const timeline = known(reading(latest, [...span(1, 18).map((id) => row(id)), row(18, 86_400 - 300), row(19, 86_400 - 200)]));
     const gap = { proved: false, lacks: 'rows' } as const;
@@ -137,6 +152,14 @@ describe('filling', () => {
     expect(planFill(timeline, latest, gap, fed(25_000))).toEqual(after(19));
     expect(planFill(timeline, latest, gap, fed(35_000))).toEqual(after(17));
     expect(planFill(timeline, latest, gap, { ...fed(35_000), isFed: false })).toEqual(after(19));
+  });
+
+  test('of one row that changed is that row, and with a feed all of the newest page from it on', () => {
+    const timeline = known(reading(latest, span(1, 19)));
+    const gap = { proved: false, lacks: 'due', rows: [17] } as const;
+    const context = { ...moment(1_000), due: rowDue(NOTHING_DUE, 17, NOW + 500) };
+    expect(planFill(timeline, latest, gap, context)).toEqual(between(17, 18));
+    expect(planFill(timeline, latest, gap, { ...context, isFed: true })).toEqual(after(16));
   });
 
   test('of a conversation of which nothing is known is not planned: the query itself is read', () => {
@@ -176,6 +199,31 @@ describe('filling', () => {
     // More rows are known there than it should bring.
     const many = { ...gap, ids: { lo: 700, hi: 500_000 } } as const;
     expect(planFill(timeline, between(0, 500_000), many, moment(0))).toBeNull();
+  });
+
+  test('of ids without end is not planned where it would be the query itself, or might well come back full', () => {
+    const upstream = new Upstream(300, 1);
+    const timeline = upstream.tell(EMPTY_TIMELINE, [after(0)]);
+    const query = after(100);
+    const gap = prove(timeline, query, moment(0));
+    expect(gap).toMatchObject({ lacks: 'ids', ids: { lo: 101, hi: Infinity } });
+    if (!gap.proved) expect(planFill(timeline, query, gap, moment(0))).toBeNull();
+
+    for (const [rows, planned] of [
+      [40, after(889)],
+      [60, null],
+    ] as const) {
+      const few = known(reading(between(900, 990), span(900, 900 + rows)));
+      const open = { proved: false, lacks: 'ids', ids: { lo: 890, hi: Infinity } } as const;
+      expect(planFill(few, after(880), open, moment(0))).toEqual(planned);
+    }
+  });
+
+  test('of missing ids is not planned where, as dense as others stand, it would bring much', () => {
+    const timeline = known(reading(between(100, 160), span(100, 160)), reading(between(900, 999), span(900, 999)));
+    const gapFrom = (lo: number) => ({ proved: false, lacks: 'ids', ids: { lo, hi: 900 } }) as const;
+    expect(planFill(timeline, between(100, 950), gapFrom(100), moment(0))).toBeNull();
+    expect(planFill(timeline, between(750, 950), gapFrom(750), moment(0))).toEqual(between(750, 900));
   });
 
   test('of missing ids is not planned where more rows are known among them than it should bring', () => {
@@ -269,6 +317,37 @@ describe('sealing', () => {
     expect(upstream.reads).toBeLessThan(8);
   });
 
+  test('of a start in reach does not wait for a walk', () => {
+    const [short, long] = [90, 300].map((count) => new Upstream(count, 3).tell(EMPTY_TIMELINE, [latest]));
+    expect(planSeal(short!, before(200), FIRST_WALK, moment(0))).toEqual(between(0, 271));
+    expect(planSeal(long!, before(800), FIRST_WALK, moment(0))).toBeNull();
+  });
+
+  test('goes on only where a walk nears the end of what is sealed', () => {
+    const timeline = new Upstream(1_000, 1).tell(EMPTY_TIMELINE, [latest, between(600, 1_001), before(600)]);
+    const walk = { ...FIRST_WALK, historyReads: 5 };
+    expect(planSeal(timeline, before(900), walk, moment(0))).toBeNull();
+    expect(planSeal(timeline, before(620), walk, moment(0))).toMatchObject({ mode: 'between', before: 600 });
+  });
+
+  test('is planned again of what is too old to be shown', () => {
+    const upstream = new Upstream(200, 3);
+    const timeline = upstream.tell(EMPTY_TIMELINE, [latest, between(0, upstream.top)]);
+    const walk = { ...FIRST_WALK, historyReads: 5 };
+    expect(planSeal(timeline, before(300), walk, moment(29 * MINUTES))).toBeNull();
+    expect(planSeal(timeline, before(300), walk, moment(31 * MINUTES))).not.toBeNull();
+  });
+
+  test('tells more where the same rows are settled by now, and nothing where they are the same', () => {
+    const rows = [row(10, 86_400 - 30), row(11, 86_400 - 20)];
+    const context = { now: NOW + 100, freshness: { ...FRESHNESS, tailMaxAgeMs: MINUTES } };
+    const told = (timeline: Timeline, vouched: number): Timeline =>
+      learn(timeline, reading(between(5, 12), rows), learnContext({ vouched })).timeline;
+    const young = told(EMPTY_TIMELINE, 0);
+    expect(tellsMore(young, told(young, 0), context)).toBe(false);
+    expect(tellsMore(young, told(young, SETTLED), context)).toBe(true);
+  });
+
   test('rests for a minute after a read that was too much', () => {
     const upstream = new Upstream(300, 3);
     const timeline = upstream.tell(EMPTY_TIMELINE, [latest]);
@@ -315,6 +394,22 @@ describe('refreshing', () => {
     const reads = planRefresh(timeline, moment(16 * MINUTES));
     const asked = reads.flatMap((query) => upstream.answer(query).map(({ id }) => id));
     expect(asked).toEqual(upstream.ids);
+  });
+
+  test('takes along what will be due soon, and rows that are not settled', () => {
+    const partly = upstream.tell(timeline, pages.slice(3), 10 * MINUTES);
+    const asked = planRefresh(partly, moment(16 * MINUTES)).flatMap((query) => upstream.answer(query));
+    expect(asked.map(({ id }) => id)).toEqual(upstream.ids);
+
+    const young = known(reading(latest, [row(5), row(1_018, 86_400 - 30), row(1_019, 86_400 - 20)]));
+    expect(planRefresh(young, moment(16 * MINUTES)).at(-1)).toMatchObject({ before: 1_020 });
+  });
+
+  test('begins a minute after stale history was first shown, and then not at once again', () => {
+    const first = noteStale(FIRST_WALK, NOW);
+    expect([first.refresh, noteStale(first.walk, NOW + 59_999).refresh]).toEqual([false, false]);
+    const begun = noteStale(first.walk, NOW + MINUTES);
+    expect([begun.refresh, noteStale(begun.walk, NOW + MINUTES + 1).refresh]).toEqual([true, false]);
   });
 
   test('leaves what was just read alone', () => {
