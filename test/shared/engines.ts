@@ -12,6 +12,8 @@ import { REAL_SUBJECT } from '../timeline/law/law.ts';
 
 const ENGINES = 3;
 const HOUR_MS = 3_600_000;
+/** No exchange takes that long: else a reading that is taken for younger by as much would be no matter. */
+const TRAVEL_MS_MAX = 20_000;
 
 /** Numbers that follow from a script, so that a history tells the same again. */
 class Chances {
@@ -49,7 +51,7 @@ export function enginesOver(script: Uint8Array, tally: { taken: number; folded: 
   let log: Entry[] = [];
   let latest = 0;
   const sample = (engine: (typeof engines)[number], now: number): void => {
-    const [there, back] = [chances.below(50), chances.below(50)];
+    const [there, back] = [chances.below(TRAVEL_MS_MAX), chances.below(TRAVEL_MS_MAX)];
     const at = now - engine.behindMs;
     engine.clock.sample({ sentAt: at - there - back, toldMs: now - back + serverAhead, receivedAt: at });
   };
