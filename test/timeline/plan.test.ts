@@ -8,6 +8,7 @@ import { tellsMore } from '../../src/timeline/plan/progress.ts';
 import { noteStale, planRefresh } from '../../src/timeline/plan/refresh.ts';
 import { planSeal } from '../../src/timeline/plan/seal.ts';
 import { FIRST_WALK, nextWalk, restFromSeals } from '../../src/timeline/plan/walk.ts';
+import { planWitness } from '../../src/timeline/plan/witness.ts';
 import { highestId, prove } from '../../src/timeline/prove.ts';
 import type { Query } from '../../src/timeline/query.ts';
 import { idRange, PAGE_LIMIT, takesNewest } from '../../src/timeline/query.ts';
@@ -219,6 +220,13 @@ describe('filling', () => {
     }
   });
 
+  test('of missing ids takes along the steps that earlier pages left below them', () => {
+    const timeline = new Upstream(300, 1).tell(EMPTY_TIMELINE, [latest, before(261), before(241)]);
+    const gap = prove(timeline, before(281), moment(100));
+    expect(gap).toMatchObject({ lacks: 'ids', ids: { hi: 281 } });
+    if (!gap.proved) expect(planFill(timeline, before(281), gap, moment(100))).toEqual(between(241, 281));
+  });
+
   test('of missing ids is not planned where, as dense as others stand, it would bring much', () => {
     const timeline = known(reading(between(100, 160), span(100, 160)), reading(between(900, 999), span(900, 999)));
     const gapFrom = (lo: number) => ({ proved: false, lacks: 'ids', ids: { lo, hi: 900 } }) as const;
@@ -364,6 +372,23 @@ describe('sealing', () => {
     for (let n = 0; n < 20; n++) [quick, slow] = [nextWalk(quick, 10), nextWalk(slow, 5_000)];
     expect(quick.windowRows).toBeLessThan(PAGE_LIMIT.between);
     expect(slow.windowRows).toBeGreaterThan(PAGE_LIMIT.before);
+  });
+});
+
+describe('the witness', () => {
+  const page = known(reading(before(500), span(470, 490)));
+
+  test('is whatever lies between a page of old rows and its cursor', () => {
+    expect(planWitness(page, before(500))).toEqual(between(490, 501));
+  });
+
+  test('is not asked for twice, nor where a higher row is known, nor for young rows, nor for another page', () => {
+    expect(planWitness(known(reading(before(500), span(470, 490)), reading(between(490, 501), [])), before(500))).toBeNull();
+    expect(planWitness(known(reading(before(500), span(470, 490)), reading(between(600, 610), [605])), before(500))).toBeNull();
+    const young = span(1_030, 1_050).map((id) => row(id, 86_400 - 1_100 + id));
+    expect(planWitness(known(reading(before(1_060), young)), before(1_060))).toBeNull();
+    expect(planWitness(page, latest)).toBeNull();
+    expect(planWitness(EMPTY_TIMELINE, before(500))).toBeNull();
   });
 });
 
