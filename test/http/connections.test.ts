@@ -24,6 +24,7 @@ test('a connection on which nothing or half a request came is told so in time, a
   const [silent, slow] = [reluctantCaller(backscroll.port), reluctantCaller(backscroll.port)];
   slow.socket.write('GET /healthz HTTP/1.1\r\nhost:');
   await vi.waitFor(async () => expect(await openOf(backscroll)).toBe(2));
+  expect([server.requestTimeout, server.headersTimeout]).toEqual([60_000, 60_000]);
   server.requestTimeout = 50;
   server.headersTimeout = 50;
   // Node looks every five seconds.

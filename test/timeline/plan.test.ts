@@ -232,6 +232,8 @@ describe('filling', () => {
     const gapFrom = (lo: number) => ({ proved: false, lacks: 'ids', ids: { lo, hi: 900 } }) as const;
     expect(planFill(timeline, between(100, 950), gapFrom(100), moment(0))).toBeNull();
     expect(planFill(timeline, between(750, 950), gapFrom(750), moment(0))).toEqual(between(750, 900));
+    const sparse = known(reading(between(100, 301), [100, 200, 300]));
+    expect(planFill(sparse, between(100, 950), gapFrom(100), moment(0))).toEqual(between(100, 900));
   });
 
   test('of missing ids is not planned where more rows are known among them than it should bring', () => {
@@ -329,6 +331,8 @@ describe('sealing', () => {
     const [short, long] = [90, 300].map((count) => new Upstream(count, 3).tell(EMPTY_TIMELINE, [latest]));
     expect(planSeal(short!, before(200), FIRST_WALK, moment(0))).toEqual(between(0, 271));
     expect(planSeal(long!, before(800), FIRST_WALK, moment(0))).toBeNull();
+    // Who has read one page of history walks.
+    expect(planSeal(long!, before(800), { ...FIRST_WALK, historyReads: 1 }, moment(0))).not.toBeNull();
   });
 
   test('goes on only where a walk nears the end of what is sealed', () => {
