@@ -235,8 +235,10 @@ interface AgentPage {
   readonly envelope: Envelope;
 }
 
-/** What is worked through in one step. Links are looked through for contact data, at some 40 ns a byte. Less than this is done at once. */
-export const CUSTOMER_STEP_BYTES = 24 * 1024;
+/** What is worked through in one step: a quarter of a millisecond. Links are looked through for contact data, at some 40 ns a byte. */
+const STEP_BYTES = 6 * 1024;
+/** Less than this is done at once. */
+export const CUSTOMER_AT_ONCE_BYTES = 24 * 1024;
 
 /** The customer view of a page. What it is made of comes from `splitBody`, so it is valid JSON. */
 export function customerPage(page: AgentPage): CustomerPage {
@@ -251,7 +253,7 @@ export function* customerPageSteps(page: AgentPage): Steps<CustomerPage> {
     const kept = customerRow(row);
     if (kept !== null) rows.push(kept);
     stepBytes += row.raw.length;
-    if (stepBytes < CUSTOMER_STEP_BYTES) continue;
+    if (stepBytes < STEP_BYTES) continue;
     yield;
     stepBytes = 0;
   }

@@ -6,7 +6,7 @@ import { joinBodySteps } from '../cache/join-body.ts';
 import { extentTest, type Extent } from '../cache/library.ts';
 import { conversationKey } from '../cache/memory-store.ts';
 import type { View } from '../clients/client.ts';
-import { CUSTOMER_STEP_BYTES, customerPageSteps } from '../clients/view.ts';
+import { CUSTOMER_AT_ONCE_BYTES, customerPageSteps } from '../clients/view.ts';
 import { atOnce, inTurns, STEP_BYTES, type Steps } from '../steps.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
 import { Readers } from '../upstream/readers.ts';
@@ -250,7 +250,7 @@ export function sizeOf({ rows, envelope }: Page): number {
 }
 
 function isLarge(page: Page, view: View): boolean {
-  return sizeOf(page) > (view === 'customer' ? CUSTOMER_STEP_BYTES : STEP_BYTES);
+  return sizeOf(page) > (view === 'customer' ? CUSTOMER_AT_ONCE_BYTES : STEP_BYTES);
 }
 
 function keyOf({ conversation, view, query, key }: PageName): string {

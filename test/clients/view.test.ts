@@ -2,7 +2,7 @@
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { customerPage, customerViewForms, customerViewTable, queryOfView } from '../../src/clients/view.ts';
+import { customerPage, customerPageSteps, customerViewForms, customerViewTable, queryOfView } from '../../src/clients/view.ts';
 import type { Row } from '../../src/timeline/reading.ts';
 import { splitBody } from '../../src/upstream/split-body.ts';
 import { loadRecordings, recordedMetas, tableFromRecordings } from '../support/fake-chatwoot/load-recordings.ts';
@@ -491,4 +491,17 @@ describe('the table for people', () => {
       ['number', 'flag', 'text', 'word', 'mimetype', 'label', 'url'].map((form) => `- ${form}: `),
     );
   });
+});
+
+test('a large page is made in steps of a quarter of a millisecond, some 6 kB each', () => {
+  const row = {
+    id: 1,
+    createdAt: 1,
+    internal: false,
+    raw: `{"id":1,"message_type":0,"private":false,"content":"${'x'.repeat(900)}"}`,
+  };
+  const large = { rows: Array.from({ length: 100 }, () => row), envelope: { head: '{"meta":{},"payload":[', tail: ']}' } };
+  const steps = [...customerPageSteps(large)].length;
+  expect(steps).toBeGreaterThanOrEqual(Math.floor((100 * row.raw.length) / 8_000));
+  expect(steps).toBeLessThan(25);
 });
