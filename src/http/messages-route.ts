@@ -71,7 +71,7 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
   };
   /** Null where by its turn there is no room for it, or the caller has gone. */
   const renderLater = async (request: FastifyRequest, subject: Subject, answer: Answer): Promise<Rendered | null> => {
-    const letGo = unread.hold(request, answer.rows, sizeOf(answer));
+    const letGo = unread.hold(request, renderer.sharedWith(subject, answer), sizeOf(answer));
     const mayHave = (): boolean => {
       letGo();
       return !hasGone(request) && unread.hasRoomFor(request);

@@ -79,6 +79,15 @@ test('many who wait for one large read all get their answer', async () => {
   expect(await metricOf(backscroll, 'backscroll_unread_cut_total{reason="full"}')).toBe(0);
 });
 
+test('many who ask at once for one large page that is known all get it: what it is made of is there once', async () => {
+  const { backscroll } = await startLarge({ UNREAD_MEMORY: '80mb' });
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  const known = messagesOf(LARGE, '?after=2&before=900000');
+  const answers = await Promise.all(Array.from({ length: 8 }, async () => as(KEYS.honest, backscroll, known)));
+  expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+  await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+});
+
 test('a large page that waits to be made counts as what its client leaves, and another is served meanwhile', async () => {
   const { backscroll } = await startLarge();
   expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
