@@ -139,7 +139,11 @@ export class UnreadAnswers {
    * @returns to be called when it is made, or is not to be
    */
   hold(request: FastifyRequest, parts: object, bytes: number): () => void {
-    const answer: Answer = { client: this.#options.clientOf(request), shared: { what: parts, bytes }, bytes: ANSWER_BYTES };
+    const answer: Answer = {
+      client: this.#options.clientOf(request),
+      shared: { what: parts, bytes },
+      bytes: requestBytes(request.raw),
+    };
     this.#count(answer, 1);
     let isHeld = true;
     return () => {
@@ -191,8 +195,8 @@ export class UnreadAnswers {
     if (!isFirstOfClient && this.#isFull(client)) return this.#cut(socket, 'full');
     const held = before ?? this.#hold(socket);
     const answer = Buffer.isBuffer(body)
-      ? { client, shared: { what: body, bytes: body.length }, bytes: requestBytes(response) }
-      : { client, shared: null, bytes: requestBytes(response) + body.length };
+      ? { client, shared: { what: body, bytes: body.length }, bytes: requestBytes(response.req) }
+      : { client, shared: null, bytes: requestBytes(response.req) + body.length };
     held.answers.set(response, answer);
     this.#count(answer, 1);
     response.once('close', () => this.#release(socket, held, response));
@@ -257,8 +261,8 @@ export class UnreadAnswers {
 }
 
 /** What an answer keeps alive beside its body: its request with all headers, as long as it waits. */
-function requestBytes({ req }: ServerResponse): number {
-  return req.rawHeaders.reduce((sum, text) => sum + text.length, ANSWER_BYTES + (req.url?.length ?? 0));
+function requestBytes({ rawHeaders, url = '' }: IncomingMessage): number {
+  return rawHeaders.reduce((sum, text) => sum + text.length, ANSWER_BYTES + url.length);
 }
 
 /**

@@ -47,7 +47,7 @@ test('where many clients leave all that they may, there is room for one that lea
 
 test('a page that is yet to be made counts like an answer that is not taken, once for all who wait for it', () => {
   const parts = {};
-  const request = {} as FastifyRequest;
+  const request = { raw: new IncomingMessage(new Connection() as unknown as Socket) } as FastifyRequest;
   const held = [1, 2].map(() => unread.hold(request, parts, CLIENT_MAX));
   expect(unread.bytes).toBeGreaterThan(CLIENT_MAX);
   expect(unread.bytes).toBeLessThan(CLIENT_MAX + BESIDE);
@@ -58,6 +58,13 @@ test('a page that is yet to be made counts like an answer that is not taken, onc
   held[1]!();
   expect(unread.bytes).toBe(0);
   expect(unread.hasRoomFor(request)).toBe(true);
+});
+
+test('a request that waits for its page to be made counts with its headers, as one whose answer is not taken does', () => {
+  const raw = new IncomingMessage(new Connection() as unknown as Socket);
+  raw.rawHeaders = ['x-long', 'x'.repeat(BESIDE)];
+  unread.hold({ raw } as FastifyRequest, {}, 0);
+  expect(unread.bytes).toBeGreaterThan(BESIDE);
 });
 
 test('strangers share what one client may have, their first answers included', () => {
