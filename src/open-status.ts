@@ -7,6 +7,7 @@ import type { Config } from './config/load-config.ts';
 import { admin } from './http/admin.ts';
 import { forAdmins } from './http/admin-authentication.ts';
 import { nameOfLimitKey, type AuthenticationOptions } from './http/authentication.ts';
+import { hasGone } from './http/connections.ts';
 import { errorReply } from './http/error-replies.ts';
 import type { Edge } from './http/edge-metrics.ts';
 import type { EventLoop } from './http/event-loop.ts';
@@ -73,6 +74,7 @@ export function openStatus(options: OpenStatusOptions): OpenStatus {
     called: (conversation, reader) => status.called(reader === undefined ? null : nameOfLimitKey(reader), conversation),
     hearErrors(scope) {
       scope.addHook('onError', (request, _reply, error, done) => {
+        if (hasGone(request)) return done();
         const { body } = errorReply(error);
         const { reader, conversation, id } = request;
         const client = reader?.clientName ?? null;

@@ -1,7 +1,8 @@
 // Who gets to see the status page and its numbers, how they are sent, and what they count.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { KEY, messagesOf, startHouse, type Backscroll, type Received } from '../support/backscroll.ts';
+import { reluctantCaller } from '../support/reluctant-caller.ts';
 import { startChild } from '../program/child.ts';
 
 const ADMIN_KEY = 'admin-key-of-the-tests';
@@ -183,6 +184,19 @@ test('the numbers are those of /metrics, and tell who saved what and who was ref
   for (const secret of [ADMIN_KEY, crm, narrow, 'nobody-has-this-key', 'parcel', 'Aksoy']) expect(text).not.toContain(secret);
   await dataOf(backscroll);
   expect(await backscroll.metrics()).toContain('backscroll_requests_total{outcome="hit",status="200"} 5');
+});
+
+test('a caller that goes away before its answer met no error', async () => {
+  const { backscroll, chatwoot } = await startHouse({ env: ENV });
+  const gate = chatwoot.hold();
+  const caller = reluctantCaller(backscroll.port);
+  caller.ask(messagesOf(1));
+  await gate.arrived;
+  caller.socket.destroy();
+  const hasLeft = (): boolean => backscroll.logs.some((line) => line.includes('the caller went away before its answer'));
+  await vi.waitFor(() => expect(hasLeft()).toBe(true));
+  gate.release();
+  expect((await dataOf(backscroll)).errors).toEqual([]);
 });
 
 test('the panels tell of a breaker that is open and of a server that is not ready', async () => {
