@@ -14,28 +14,45 @@ export function atOnce<T>(steps: Steps<T>): T {
   }
 }
 
-/** Does one step in a turn, the first one now. @throws what a step throws, or the signal's reason */
-export async function inTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done === true) return value;
-    // oxlint-disable-next-line no-await-in-loop -- one turn after the other is what this is about
-    await nextTurn();
-    signal?.throwIfAborted();
-  }
-}
-
-/** Those who wait to go on, in the order in which they came. There is one event loop for all of them. */
-const waiting: (() => void)[] = [];
-
-/** A turn of the event loop in which no other work goes on. */
-function nextTurn(): Promise<void> {
-  return new Promise((goOn) => {
-    if (waiting.push(goOn) === 1) setImmediate(giveTurn);
+/** Does one step after the other, the first one now. Rejects with what a step throws, or the signal's reason. */
+export function inTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const goOn = (): boolean => {
+      try {
+        signal?.throwIfAborted();
+        const { done, value } = steps.next();
+        if (done === true) resolve(value);
+        return done !== true;
+      } catch (error) {
+        reject(error);
+        return false;
+      }
+    };
+    if (goOn()) wait(goOn);
   });
 }
 
+/** Of the time that all else takes, what steps may have: else they would be one in each of its long turns. */
+const SHARE = 1 / 4;
+
+/** Works that are not done, in the order in which they go on. Each says whether there is more of it. There is one event loop for all of them. */
+const waiting: (() => boolean)[] = [];
+let endedAt = 0;
+
+function wait(goOn: () => boolean): void {
+  if (waiting.push(goOn) > 1) return;
+  endedAt = performance.now();
+  setImmediate(giveTurn);
+}
+
+/** One step, or as many as the share allows. */
 function giveTurn(): void {
-  waiting.shift()?.();
+  const startedAt = performance.now();
+  const until = startedAt + (startedAt - endedAt) * SHARE;
+  do {
+    const goOn = waiting.shift()!;
+    if (goOn()) waiting.push(goOn);
+  } while (waiting.length > 0 && performance.now() < until);
+  endedAt = performance.now();
   if (waiting.length > 0) setImmediate(giveTurn);
 }

@@ -48,6 +48,9 @@ declare module 'fastify' {
   }
 }
 
+/** What a page takes for each row that it only refers to. */
+const REFERENCE_BYTES = 8;
+
 const PATHS = ['', '.json'].map((suffix) => `/api/v1/accounts/:account/conversations/:conversation/messages${suffix}`);
 
 export function messagesRoute(app: FastifyInstance, options: MessagesRouteOptions): void {
@@ -71,11 +74,10 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
   };
   /** Null where by its turn there is no room for it, or the caller has gone. */
   const renderLater = async (request: FastifyRequest, subject: Subject, answer: Answer): Promise<Rendered | null> => {
-    const letGo = unread.hold(request, renderer.sharedWith(subject, answer), sizeOf(answer));
-    const mayHave = (): boolean => {
-      letGo();
-      return !hasGone(request) && unread.hasRoomFor(request);
-    };
+    // What follows from what is known is made of rows that are there anyway.
+    const ownBytes = answer.ttlMs === null ? sizeOf(answer) : answer.rows.length * REFERENCE_BYTES;
+    const letGo = unread.hold(request, answer.rows, ownBytes);
+    const mayHave = (): boolean => !hasGone(request) && unread.hasTurnFor(request);
     try {
       return await renderer.renderInTurns(subject, answer, { reader: limitKey(request), mayHave });
     } finally {
@@ -91,13 +93,14 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const answer = await read;
     // Many may have been admitted before the first of them was answered, or made.
     unread.admit(request, reply);
-    for (let rendered = renderer.renderNow(subject, answer); ;) {
-      if (rendered !== null) return send(request, reply, answer, rendered);
+    let rendered = renderer.renderNow(subject, answer);
+    while (rendered === null) {
       // oxlint-disable-next-line no-await-in-loop -- again only where there was no room for it, and is now
       rendered = await renderLater(request, subject, answer);
       if (hasGone(request)) throw new Error('the caller has gone');
-      unread.admit(request, reply);
+      if (rendered === null) unread.admit(request, reply);
     }
+    send(request, reply, answer, rendered);
   };
   // Not async: a page that is known is sent in the turn in which it was asked for.
   const handler = (request: FastifyRequest, reply: FastifyReply): Promise<void> | void => {

@@ -67,8 +67,7 @@ export interface Asker {
   readonly mayHave: () => boolean;
 }
 
-interface UnderWay {
-  readonly page: Page;
+interface UnderWay extends Page {
   readonly rendered: Promise<Rendered | null>;
   readonly askers: Asker[];
   readonly readers: Readers;
@@ -128,8 +127,8 @@ export class Renderer {
     const now = this.renderNow(subject, page);
     if (now !== null) return now;
     const key = keyOf(subject);
-    const underWay = this.#underWayAs(key, page);
-    if (underWay !== null) {
+    const underWay = this.#underWay.get(key);
+    if (underWay !== undefined && isSamePage(underWay, page)) {
       underWay.askers.push(asker);
       underWay.readers.join(asker.reader);
       return underWay.rendered;
@@ -140,18 +139,8 @@ export class Renderer {
       .finally(() => {
         if (this.#underWay.get(key)?.rendered === rendered) this.#underWay.delete(key);
       });
-    this.#underWay.set(key, { page, rendered, askers, readers });
+    this.#underWay.set(key, { rows: page.rows, envelope: page.envelope, rendered, askers, readers });
     return rendered;
-  }
-
-  /** The page itself or, where somebody waits for the same already, theirs: the bytes that it is made of are there once. */
-  sharedWith(subject: Subject, page: Page): Page {
-    return this.#underWayAs(keyOf(subject), page)?.page ?? page;
-  }
-
-  #underWayAs(key: string, page: Page): UnderWay | null {
-    const underWay = this.#underWay.get(key);
-    return underWay !== undefined && isSamePage(underWay.page, page) ? underWay : null;
   }
 
   *#steps(subject: Subject, page: Page): Steps<Rendered> {

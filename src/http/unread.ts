@@ -18,8 +18,8 @@ export interface UnreadAnswersOptions {
 }
 
 /**
- * Of what is free, what one client may have: a quarter of all where no other leaves anything, less where others do. So however many
- * leave all they may, there is room for one who leaves nothing.
+ * Of what is free, what one client may have: a quarter of all where no other leaves anything, less where others do, so that some is left
+ * for who comes next. A single answer may be more than that.
  */
 const SHARE_OF_FREE = 1 / 3;
 /** Who has not shown a credential. They share what one client may have. */
@@ -41,23 +41,34 @@ interface Answer {
   readonly shared: { readonly what: object; readonly bytes: number } | null;
   /** What it takes beside that. */
   readonly bytes: number;
+  /** It is not made yet. */
+  readonly isHeld?: boolean;
 }
 
 /** What answers take together. */
 class Tally {
+  /** All of it, and what of it is not made yet. */
   bytes = 0;
+  heldBytes = 0;
   readonly #times = new Map<object, number>();
 
-  count({ shared, bytes }: Answer, change: 1 | -1): void {
-    this.bytes += change * bytes;
-    if (shared === null) return;
-    const before = this.#times.get(shared.what) ?? 0;
-    const after = before + change;
-    this.bytes += (Number(after > 0) - Number(before > 0)) * shared.bytes;
-    if (after > 0) this.#times.set(shared.what, after);
-    else this.#times.delete(shared.what);
+  count({ shared, bytes, isHeld = false }: Answer, change: 1 | -1): void {
+    let taken = change * bytes;
+    if (shared !== null) {
+      const before = this.#times.get(shared.what) ?? 0;
+      const after = before + change;
+      taken += (Number(after > 0) - Number(before > 0)) * shared.bytes;
+      if (after > 0) this.#times.set(shared.what, after);
+      else this.#times.delete(shared.what);
+    }
+    this.bytes += taken;
+    if (isHeld) this.heldBytes += taken;
   }
 }
+
+const NOTHING = new Tally();
+const bytesOf = ({ bytes }: Tally): number => bytes;
+const unreadBytesOf = ({ bytes, heldBytes }: Tally): number => bytes - heldBytes;
 
 interface Held {
   readonly answers: Map<ServerResponse, Answer>;
@@ -131,24 +142,27 @@ export class UnreadAnswers {
 
   /** The same of a client. */
   hasRoomForClient(client: string): boolean {
-    return this.bytes === 0 || !this.#isFull(client);
+    return this.bytes === 0 || !this.#isFull(client, bytesOf);
+  }
+
+  /** The same when it is the turn of a page that was let in to be made: what else waits for its turn does not count. */
+  hasTurnFor(request: FastifyRequest): boolean {
+    return !this.#isFull(this.#options.clientOf(request), unreadBytesOf);
   }
 
   /**
    * From now on the parts of a page that is to be made for a request count as if its client left them.
+   * @param bytes what is there only for this page
    * @returns to be called when it is made, or is not to be
    */
   hold(request: FastifyRequest, parts: object, bytes: number): () => void {
-    const answer: Answer = {
-      client: this.#options.clientOf(request),
-      shared: { what: parts, bytes },
-      bytes: requestBytes(request.raw),
-    };
+    const client = this.#options.clientOf(request);
+    const answer: Answer = { client, shared: { what: parts, bytes }, bytes: requestBytes(request.raw), isHeld: true };
     this.#count(answer, 1);
-    let isHeld = true;
+    let counts = true;
     return () => {
-      if (isHeld) this.#count(answer, -1);
-      isHeld = false;
+      if (counts) this.#count(answer, -1);
+      counts = false;
     };
   }
 
@@ -172,15 +186,15 @@ export class UnreadAnswers {
     if (this.#held.size > 0) this.#watch();
   }
 
-  #isFull(client: string): boolean {
+  #isFull(client: string, of: (tally: Tally) => number): boolean {
     // What strangers leave is their own affair: no client is refused for it.
-    const others = client === STRANGERS ? 0 : this.#bytesOf(STRANGERS);
-    const free = this.#options.bytesMax - (this.bytes - others);
-    return this.#bytesOf(client) >= free * SHARE_OF_FREE;
+    const others = client === STRANGERS ? NOTHING : this.#ofClient(STRANGERS);
+    const free = this.#options.bytesMax - (of(this.#all) - of(others));
+    return of(this.#ofClient(client)) >= free * SHARE_OF_FREE;
   }
 
-  #bytesOf(client: string): number {
-    return this.#ofClients.get(client)?.bytes ?? 0;
+  #ofClient(client: string): Tally {
+    return this.#ofClients.get(client) ?? NOTHING;
   }
 
   #note(response: Watched, body: Buffer | string): void {
@@ -192,7 +206,7 @@ export class UnreadAnswers {
     // More is asked for here than is taken, and what `admit` says is not taken either. The first answer that it let through on a
     // connection is another matter: many may have waited for one read, and all get its page at once.
     const isFirstOfClient = before === undefined && client !== STRANGERS;
-    if (!isFirstOfClient && this.#isFull(client)) return this.#cut(socket, 'full');
+    if (!isFirstOfClient && this.#isFull(client, unreadBytesOf)) return this.#cut(socket, 'full');
     const held = before ?? this.#hold(socket);
     const answer = Buffer.isBuffer(body)
       ? { client, shared: { what: body, bytes: body.length }, bytes: requestBytes(response.req) }

@@ -58,6 +58,11 @@ test('a page that is yet to be made counts like an answer that is not taken, onc
   held[1]!();
   expect(unread.bytes).toBe(0);
   expect(unread.hasRoomFor(request)).toBe(true);
+  // It is no reason to cut a connection.
+  unread.hold(request, parts, CLIENT_MAX);
+  const connection = new Connection();
+  answer(connection, NO_CLIENT, 1);
+  expect(connection.destroyed).toBe(false);
 });
 
 test('a request that waits for its page to be made counts with its headers, as one whose answer is not taken does', () => {

@@ -90,7 +90,6 @@ test('many who ask at once for one large page that is known all get it: what it 
 
 test('a large page that waits to be made counts as what its client leaves, and another is served meanwhile', async () => {
   const { backscroll } = await startLarge();
-  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
   let goOn = (): void => undefined;
   const turn = new Promise<void>((resolve) => (goOn = resolve));
   const renderInTurns = vi.spyOn(Renderer.prototype, 'renderInTurns').mockImplementation(async () => {
@@ -98,7 +97,7 @@ test('a large page that waits to be made counts as what its client leaves, and a
     return null;
   });
   onTestFinished(() => renderInTurns.mockRestore());
-  const waiting = as(KEYS.hostile, backscroll, messagesOf(LARGE, '?after=2&before=900000'));
+  const waiting = as(KEYS.hostile, backscroll, PAGE);
   await vi.waitFor(() => expect(renderInTurns).toHaveBeenCalledTimes(1));
   expect(await unreadOf(backscroll)).toBeGreaterThan(16 * MEBIBYTE);
   expect(await as(KEYS.hostile, backscroll, messagesOf(3))).toMatchObject({ status: 503, code: 'overloaded' });
@@ -108,6 +107,15 @@ test('a large page that waits to be made counts as what its client leaves, and a
   // Its turn came when there was no room for it, and now there is.
   expect((await waiting).status).toBe(200);
   await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+});
+
+test('large pages of what is known are made of what is there anyway: as many as are taken', async () => {
+  const { backscroll } = await startLarge({ UNREAD_MEMORY: '128mb' });
+  expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
+  const asked = [2, 3, 4, 5].map(async (after) =>
+    as(KEYS.honest, backscroll, messagesOf(LARGE, `?after=${after}&before=900000`)),
+  );
+  expect((await Promise.all(asked)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
 });
 
 test('no large page is made for a caller that has left, be it that its answer waits behind another', async () => {
