@@ -57,6 +57,7 @@ export class SharedReads {
 
   async #look(conversation: ConversationId, name: string, isEnough: () => boolean, signal: AbortSignal): Promise<Lease | null> {
     const startedAt = performance.now();
+    let isWithout = false;
     for (let looks = 0; ; looks++) {
       // oxlint-disable-next-line no-await-in-loop -- looks again
       const taken = await this.#options.library.take(conversation, name);
@@ -70,6 +71,11 @@ export class SharedReads {
       }
       const tookMs = performance.now() - startedAt;
       if (signal.aborted || isEnough() || tookMs > this.#options.waitMaxMs) return null;
+      // All that came was known, or no lease is to be had, as of a Redis that is full: the next look tells.
+      if (lease === null && readings === 0) {
+        if (isWithout) return null;
+        isWithout = true;
+      }
       // What came may be of another read: then whether this one is being read is still to be seen.
       if (readings > 0 && tookMs <= LOOK_AGAIN_MS_MAX) continue;
       if (readings > 0) return null;

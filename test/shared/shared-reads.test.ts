@@ -53,6 +53,18 @@ describe('looking before a read', () => {
     expect(looks()).toBe(4);
   });
 
+  test('does not wait where nothing comes and no lease is to be had, as of a Redis that is full', async () => {
+    const { before, looks } = readsOver(() => ({ readings: 0, lease: null }));
+    expect(await before(() => looks() > 100)).toBeNull();
+    expect(looks()).toBe(2);
+  });
+
+  test('looks once more where all that came was known', async () => {
+    const lease = new TestLease();
+    const { before } = readsOver((nth) => ({ readings: 0, lease: nth === 1 ? null : lease }));
+    expect(await before()).toBe(lease);
+  });
+
   test('ends when its time is over, although another process still reads', async () => {
     const { before, looks } = readsOver(() => ({ readings: 0, lease: 'held' }), 30);
     expect(await before(() => looks() > 100)).toBeNull();
