@@ -61,6 +61,8 @@ export function planFill(timeline: Timeline, query: Query, gap: Gap, context: Pl
   return hi > top && lo > idRange(query).lo ? planNewer(timeline, gap.ids) : null;
 }
 
+type After = Extract<Query, { mode: 'after' }>;
+
 /** Everything from the first of these ids on, where that seems little. */
 function planNewer(timeline: Timeline, ids: IdRange): After | null {
   const isFew = countRows(timeline, ids, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
@@ -89,8 +91,6 @@ function isDue(due: Due, row: KnownRow): boolean {
   return row.readAt < rowDueAt(due, row, row.readAt);
 }
 
-type After = Extract<Query, { mode: 'after' }>;
-
 /** The rows of the newest page from the lowest on that is not settled or due to be read again, with a feed also those that are due next. */
 function planNewest(timeline: Timeline, query: Query, context: PlanContext): After | null {
   const { now, freshness, asOf, due = NOTHING_DUE } = context;
@@ -108,8 +108,7 @@ function planNewest(timeline: Timeline, query: Query, context: PlanContext): Aft
   }
   // Not from further up than the rows reach: if ids rise no more (sequence.ts), a new row may lie between them and the frontier.
   const from = Math.min(durableTop(timeline, query.publicOnly), lowestDue, highestId(timeline) + 1);
-  const isFew = countRows(timeline, { lo: from, hi: Infinity }, FILL_AFTER_ROWS_MAX) < FILL_AFTER_ROWS_MAX;
-  return from > 0 && isFew ? { mode: 'after', after: from - 1, publicOnly: false } : null;
+  return from > 0 ? planNewer(timeline, { lo: from, hi: Infinity }) : null;
 }
 
 /** Where the steps end that pages of a walk left below `ids`: each page bounds only what is older than itself. */
