@@ -52,6 +52,8 @@ test('a page that is yet to be made counts like an answer that is not taken, onc
   expect(unread.bytes).toBeGreaterThan(CLIENT_MAX);
   expect(unread.bytes).toBeLessThan(CLIENT_MAX + BESIDE);
   expect(unread.hasRoomFor(request)).toBe(false);
+  // What was let in may be made.
+  expect(unread.hasTurnFor(request)).toBe(true);
   held[0]!();
   held[0]!();
   expect(unread.hasRoomFor(request)).toBe(false);
