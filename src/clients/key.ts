@@ -1,4 +1,4 @@
-// A key is kept and compared only as its SHA-256, so that neither memory, a file nor the time a comparison takes gives it away.
+// A key is kept and compared as its SHA-256, so that neither a file nor the time a comparison takes gives it away.
 
 import { hash } from 'node:crypto';
 

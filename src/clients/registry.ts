@@ -1,5 +1,6 @@
 // All clients at one moment. A registry never changes: a reload builds another and swaps one reference.
 
+import { LRUCache } from 'lru-cache';
 import { timingSafeEqual } from 'node:crypto';
 import { ANONYMOUS, readerOf, type Client, type Reader } from './client.ts';
 import { parseClientsFile } from './clients-file.ts';
@@ -14,6 +15,18 @@ export interface ClientRegistry {
   find(key: string, now: number): Client | null;
   /** That client as the reader of a request. */
   readerWith(key: string, now: number): Reader | null;
+}
+
+/** Right keys that are known by themselves. Others are hashed. */
+export const KNOWN_MAX = 1000;
+
+interface Entry {
+  /** The name of its digest. */
+  readonly bytes: Buffer;
+  readonly client: Client;
+  readonly reader: Reader;
+  /** Milliseconds since 1970. */
+  readonly notAfterAt: number;
 }
 
 /** The text of a file, as `readTextFileSync` reads it. */
@@ -42,13 +55,20 @@ export function clientRegistry(clients: readonly Client[], options: { readonly a
       });
     }),
   );
-  const entryOf = (key: string, now: number) => {
+  // Those of keys that came before, so that each is hashed once. Only a right key gets in.
+  const known = new LRUCache<string, Entry>({ max: KNOWN_MAX });
+  const entryOf = (key: string, now: number): Entry | null => {
+    const entry = known.get(key) ?? entryOfHashed(key);
+    return entry === null || now >= entry.notAfterAt ? null : entry;
+  };
+  const entryOfHashed = (key: string): Entry | null => {
     const name = nameOfSecret(key);
     // A wrong key costs the same whatever number of clients there is. How long the look takes may tell of a digest, never of
     // a key: nobody can write a key for a digest. What was found is compared whole, in constant time.
     const entry = entries.get(name);
     if (entry === undefined || !timingSafeEqual(Buffer.from(name), entry.bytes)) return null;
-    return now >= entry.notAfterAt ? null : entry;
+    known.set(key, entry);
+    return entry;
   };
   return Object.freeze({
     clients: table,

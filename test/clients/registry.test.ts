@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parseClientKeys } from '../../src/clients/client-keys.ts';
 import type { Client } from '../../src/clients/client.ts';
 import { digestOfKey } from '../../src/clients/key.ts';
-import { clientRegistry, loadRegistry } from '../../src/clients/registry.ts';
+import { clientRegistry, KNOWN_MAX, loadRegistry } from '../../src/clients/registry.ts';
 
 const NOW = Date.parse('2027-01-01T00:00:00Z');
 const CRM_KEY = 'k3y-of-the-crm-0001';
@@ -68,6 +68,37 @@ describe('a registry', () => {
     expect(registry.find('old', NOW - 1)?.name).toBe('a');
     expect(registry.find('old', NOW)).toBeNull();
     expect(registry.find('new', NOW)?.name).toBe('a');
+  });
+
+  test('says the same of a key however often it was asked before', () => {
+    const key = fc.constantFrom('a', 'b', 'c', 'd');
+    const mortal = fc.record({ key, notAfterAt: fc.option(fc.integer({ min: 0, max: 9 }), { nil: undefined }) });
+    const keys = fc.uniqueArray(mortal, { selector: (one) => one.key });
+    fc.assert(
+      fc.property(keys, fc.array(fc.tuple(key, fc.integer({ min: 0, max: 9 }))), (known, questions) => {
+        const clients = known.map((one) =>
+          client(one.key, [
+            { digest: digestOfKey(one.key), ...(one.notAfterAt === undefined ? {} : { notAfterAt: one.notAfterAt }) },
+          ]),
+        );
+        const registry = clientRegistry(clients, { allowAnonymous: false });
+        for (const [asked, now] of questions) {
+          const anew = clientRegistry(clients, { allowAnonymous: false });
+          expect(registry.readerWith(asked, now)).toEqual(anew.readerWith(asked, now));
+        }
+      }),
+    );
+  });
+
+  test('finds more keys than it knows by themselves', () => {
+    const keys = Array.from({ length: KNOWN_MAX + 10 }, (_, n) => `key ${n}`);
+    const registry = clientRegistry(
+      keys.map((key, n) => client(`c${n}`, [{ digest: digestOfKey(key) }])),
+      { allowAnonymous: false },
+    );
+    for (let turn = 0; turn < 2; turn++) {
+      expect(keys.map((key) => registry.find(key, NOW)?.name)).toEqual(keys.map((_, n) => `c${n}`));
+    }
   });
 
   test('does not change with the list that it was made of', () => {
