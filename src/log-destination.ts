@@ -18,14 +18,17 @@ export interface Sink {
 const WRITE_BYTES = 16 * 1024;
 /** Lines wait no longer than this for others. */
 const WAIT_MS = 200;
-/** What may wait while nothing is taken; later lines are dropped. In characters, most of which are bytes. */
+/** What may wait while nothing is taken; later lines are dropped. */
 const WAITING_MAX = 256 * 1024;
 const RETRY_MS = 100;
 const NEWLINE = 10;
+const LINE_END = Buffer.of(NEWLINE);
 
 export class LogDestination {
   readonly #sink: Sink;
-  #waiting = '';
+  /** The lines that wait are its first bytes. Each is put there when it comes: many texts put together later cost more. */
+  readonly #waiting = Buffer.allocUnsafeSlow(WAITING_MAX);
+  #waitingBytes = 0;
   /** What the sink is at: all of `bytes` from `at` on. */
   #writing: { readonly bytes: Buffer; at: number } | null = null;
   #isOut = false;
@@ -56,9 +59,11 @@ export class LogDestination {
 
   /** Takes one line with its end. pino calls this. */
   write(line: string): void {
-    if (this.#waiting.length + line.length > WAITING_MAX) return this.#drop(1);
-    this.#waiting += line;
-    if (this.#waiting.length >= WRITE_BYTES) this.#begin();
+    // No character takes more than three bytes.
+    const left = WAITING_MAX - this.#waitingBytes;
+    if (line.length * 3 > left && Buffer.byteLength(line) > left) return this.#drop(1);
+    this.#waitingBytes += this.#waiting.write(line, this.#waitingBytes);
+    if (this.#waitingBytes >= WRITE_BYTES) this.#begin();
     else this.#timer ??= setTimeout(() => this.#begin(), WAIT_MS).unref();
   }
 
@@ -84,7 +89,7 @@ export class LogDestination {
   /** The same at the end of the process: what does not go now is lost. */
   end(): void {
     // A sink that holds a thread already would hold the process, too.
-    if (this.#waiting === '' || this.isHung) return;
+    if (this.#waitingBytes === 0 || this.isHung) return;
     const bytes = this.#take();
     let taken = 0;
     try {
@@ -99,14 +104,15 @@ export class LogDestination {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#isDue = this.#writing !== null;
-    if (this.#isDue || this.#waiting === '') return;
+    if (this.#isDue || this.#waitingBytes === 0) return;
     this.#writing = { bytes: this.#take(), at: 0 };
     this.#go();
   }
 
   #take(): Buffer {
-    const bytes = Buffer.from(this.#isTorn ? `\n${this.#waiting}` : this.#waiting);
-    this.#waiting = '';
+    const waiting = this.#waiting.subarray(0, this.#waitingBytes);
+    const bytes = Buffer.concat(this.#isTorn ? [LINE_END, waiting] : [waiting]);
+    this.#waitingBytes = 0;
     this.#isTorn = false;
     return bytes;
   }
@@ -134,7 +140,7 @@ export class LogDestination {
     if (taken < bytes.length) {
       this.#isTorn = taken > 0 && bytes[taken - 1] !== NEWLINE;
       this.#drop(linesIn(bytes.subarray(taken)));
-    } else if (this.#untold > 0 && this.#waiting === '') {
+    } else if (this.#untold > 0 && this.#waitingBytes === 0) {
       const dropped = this.#untold;
       this.#untold = 0;
       this.onRecovered?.(dropped);

@@ -93,6 +93,28 @@ test('while a write is under way others wait for it, up to a bound; what is too 
   expect(state.written[1]).toBe(line.repeat(64));
 });
 
+test('the bound is one of bytes', () => {
+  const state = startSink();
+  const destination = new LogDestination(state.sink);
+  const line = `${'é'.repeat(2048)}\n`;
+  destination.write(line.repeat(4));
+  for (let nth = 0; nth < 100; nth++) destination.write(line);
+  state.answer(null, 4 * 4097);
+  const fitting = Math.floor((256 * 1024) / 4097);
+  expect(destination.dropped).toBe(100 - fitting);
+  expect(state.written[1]).toBe(line.repeat(fitting));
+});
+
+test('lines that come while a write is under way leave what is written as it was', () => {
+  const state = startSink();
+  let held: Buffer | undefined;
+  const destination = new LogDestination({ ...state.sink, write: (bytes) => void (held = bytes) });
+  destination.write('one\n');
+  void destination.flush({ withinMs: 0 });
+  destination.write('two\n');
+  expect(held?.toString()).toBe('one\n');
+});
+
 test('a sink that takes a part gets the rest, and one that asks for patience gets the same again', async () => {
   vi.useFakeTimers();
   try {
