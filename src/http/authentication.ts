@@ -90,16 +90,15 @@ export function limitKey(addressOf: AuthenticationOptions['addressOf']): (reques
   };
 }
 
-/** The same for who has a name. */
+/** The same for who has a name. No name has a space in it, which tells this key from those of many. */
 export function clientKey({ clientName }: Reader): string {
-  return `${NAMED}${clientName}`;
+  return clientName;
 }
-
-const NAMED = 'client ';
 
 /** The name of the client that is counted as this. */
 export function nameOfLimitKey(key: string): string {
-  return key.startsWith(NAMED) ? key.slice(NAMED.length) : key.slice(0, key.indexOf(' '));
+  const [name = ''] = key.split(' ', 1);
+  return name;
 }
 
 function failureOf(error: unknown): Error {

@@ -16,8 +16,16 @@ function seconds(ms: number): number {
 
 export function cacheStatus({ outcome, level, ttlMs, stored }: Pick<Answer, 'outcome' | 'level' | 'ttlMs' | 'stored'>): string {
   if (outcome !== 'hit' && outcome !== 'stale') return stored ? STORED[outcome] : NOT_STORED[outcome];
-  const header = ttlMs === null ? STORED[outcome] : `${STORED[outcome]}; ttl=${seconds(ttlMs)}`;
+  const header = ttlMs === null ? STORED[outcome] : withTtl(outcome, seconds(ttlMs));
   return level === 'shared' ? `${header}; detail=shared` : header;
+}
+
+/** Many answers in a second say the same. */
+let last = { outcome: '', ttl: Number.NaN, header: '' };
+
+function withTtl(outcome: Outcome, ttl: number): string {
+  if (last.ttl !== ttl || last.outcome !== outcome) last = { outcome, ttl, header: `${STORED[outcome]}; ttl=${ttl}` };
+  return last.header;
 }
 
 /** The header but for its ttl, which alone is different from answer to answer. */

@@ -30,7 +30,8 @@ export class Metrics implements CacheObserver {
   readonly #requests: Counter<'outcome' | 'status'>;
   readonly #requestDuration: Histogram<'outcome'>;
   readonly #answered: { readonly outcome: Outcome | null; readonly status: number; readonly durationMs: number }[] = [];
-  /** The part of the duration for each outcome, found once. */
+  /** The parts for each outcome and status, found once. */
+  readonly #requestsOf = new Map<Outcome | null, Map<number, Counter.Internal>>();
   readonly #durationOf = new Map<Outcome | null, Histogram.Internal<'outcome'>>();
   readonly #upstreamReads: Counter<'reason'>;
   readonly #upstreamAnswers: Counter<'status'>;
@@ -169,6 +170,7 @@ export class Metrics implements CacheObserver {
       registers,
     });
     for (const outcome of [...OUTCOMES, null]) {
+      this.#requestsOf.set(outcome, new Map());
       this.#durationOf.set(outcome, this.#requestDuration.labels({ outcome: outcome ?? 'none' }));
     }
     for (const reason of REFUSALS) this.#credentialsRefused.inc({ reason }, 0);
@@ -191,10 +193,17 @@ export class Metrics implements CacheObserver {
 
   #countAnswered(): void {
     for (const { outcome, status, durationMs } of this.#answered) {
-      this.#requests.inc({ outcome: outcome ?? 'none', status });
+      this.#requestsWith(outcome, status).inc();
       this.#durationOf.get(outcome)!.observe(durationMs / 1000);
     }
     this.#answered.length = 0;
+  }
+
+  #requestsWith(outcome: Outcome | null, status: number): Counter.Internal {
+    const ofOutcome = this.#requestsOf.get(outcome)!;
+    const found = ofOutcome.get(status) ?? this.#requests.labels({ outcome: outcome ?? 'none', status });
+    ofOutcome.set(status, found);
+    return found;
   }
 
   /** One exchange with Chatwoot. */

@@ -79,8 +79,16 @@ export function createServer({ logger, trustProxy, responses, onCredentialsRefus
   return http;
 }
 
+/** Ids of one process are UUIDs that begin alike and are counted. */
+const ID_PREFIX = randomUUID().slice(0, -12);
+let nextId = 100_000_000_000;
+
+function newId(): string {
+  return ID_PREFIX + String(nextId++);
+}
+
 /** A caller's own id for its request, where it cannot upset a log, or a new one. */
 export function requestId({ headers }: Pick<IncomingMessage, 'headers'>): string {
   const own = headers['x-request-id'];
-  return typeof own === 'string' && /^[\w-]{1,128}$/.test(own) ? own : randomUUID();
+  return typeof own === 'string' && /^[\w-]{1,128}$/.test(own) ? own : newId();
 }

@@ -112,6 +112,13 @@ describe('headers of a page', () => {
     expect(answer.headers['x-request-id']).toMatch(/^[\w-]{36}$/);
   });
 
+  test('no two requests get the same x-request-id', async () => {
+    const { backscroll } = await startHouse();
+    const ids = new Set<unknown>();
+    for (let nth = 0; nth < 5; nth++) ids.add((await backscroll.get(messagesOf(2))).headers['x-request-id']);
+    expect(ids.size).toBe(5);
+  });
+
   test('an error has an x-request-id, is not to be stored and is JSON', async () => {
     const { backscroll } = await startHouse();
     for (const target of ['/nothing', messagesOf(99), messagesOf(2, '?before=x')]) {

@@ -164,10 +164,12 @@ test('metrics count requests, reads, and what the cache holds', async () => {
   const { backscroll } = await startHouse();
   for (let n = 0; n < 3; n++) await backscroll.get(messagesOf(2));
   await backscroll.get(messagesOf(99));
+  await backscroll.get(messagesOf(2, '?before=x'));
   const metrics = await backscroll.metrics();
   expect(metrics).toContain('backscroll_requests_total{outcome="miss",status="200"} 1');
   expect(metrics).toContain('backscroll_requests_total{outcome="hit",status="200"} 2');
   expect(metrics).toContain('backscroll_requests_total{outcome="none",status="404"} 1');
+  expect(metrics).toContain('backscroll_requests_total{outcome="none",status="400"} 1');
   expect(metrics).toContain('backscroll_upstream_reads_total{reason="forward"} 2');
   expect(metrics).toContain('backscroll_upstream_answers_total{status="200"} 1');
   expect(metrics).toContain('backscroll_upstream_answers_total{status="404"} 1');
