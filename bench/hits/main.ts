@@ -2,7 +2,9 @@
 //
 //   npm run bench:hits -- [--rounds N] [--seconds S] [--warm-up S] [--connections C] [--only TRAFFIC,TRAFFIC]
 //
-// Each server is a process on one core, the load generator has the other. Servers are loaded in turn, never two at once.
+// Each server is a process on one core, the load generator has the other. Servers are loaded in turn, never two at once, and each
+// between the two that it is measured against: what else the machine does changes within seconds. What is counted is a server at work:
+// one that rested has given memory back and is loaded first, uncounted.
 
 import { get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -12,14 +14,14 @@ import { FakeChatwoot } from '../../test/support/fake-chatwoot/fake-chatwoot.ts'
 import { MessageTable } from '../../test/support/fake-chatwoot/message-table.ts';
 import { median, printTable } from '../table.ts';
 import { cpuMicros } from './cpu.ts';
-import { load, LOADER, type HeaderList } from './load.ts';
+import { load, LOADER, type HeaderList, type Loaded } from './load.ts';
 import { startBackscroll, startNginx, startPeer, startRedis, startVarnish, type Answer, type Server } from './servers.ts';
 import { KEY, traffics } from './traffic.ts';
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '1' },
     'warm-up': { type: 'string', default: '1' },
     connections: { type: 'string', default: '32' },
     only: { type: 'string', default: '' },
@@ -95,25 +97,35 @@ function codingOf({ headers }: Answer): string {
 interface Row {
   readonly server: Server;
   readonly mix: readonly HeaderList[];
-  /** Of each round. */
+  /** Of each round: µs, and those of bare and stock just before and after. */
   readonly cpu: number[];
+  readonly bareCpu: number[];
+  readonly stockCpu: number[];
   readonly perSecond: number[];
   answerBytes: number;
 }
 
-async function measure(row: Row, forSeconds: number): Promise<void> {
-  const { server, mix } = row;
+/** @returns the CPU time of one hit, µs */
+async function measure(server: Server, mix: readonly HeaderList[]): Promise<Loaded & { readonly cpu: number }> {
+  const order = { url: server.url + TARGET, mix, connections };
+  if (warmUp > 0) await load({ ...order, seconds: warmUp });
   const before = cpuMicros(server.pid);
-  const { requests, perSecond, answerBytes } = await load({ url: server.url + TARGET, mix, connections, seconds: forSeconds });
-  row.cpu.push((cpuMicros(server.pid) - before) / requests);
-  row.perSecond.push(perSecond);
-  row.answerBytes = answerBytes;
+  const loaded = await load({ ...order, seconds });
+  return { ...loaded, cpu: (cpuMicros(server.pid) - before) / loaded.requests };
 }
 
 const WORDS = Array.from({ length: 2000 }, (_, n) => `word${(n * 7919) % 1000} `).join('');
 const fake = await startFake();
 const rows: Row[] = [];
-const rowOf = (server: Server, mix: readonly HeaderList[]): Row => ({ server, mix, cpu: [], perSecond: [], answerBytes: 0 });
+const rowOf = (server: Server, mix: readonly HeaderList[]): Row => ({
+  server,
+  mix,
+  cpu: [],
+  bareCpu: [],
+  stockCpu: [],
+  perSecond: [],
+  answerBytes: 0,
+});
 
 const settings = {
   CHATWOOT_URL: fake.url,
@@ -159,22 +171,32 @@ console.log(
   `Hits: ${answer.body.length} bytes a page, ${connections} connections, ${rounds} rounds of ${seconds} s each, ${LOADER}, Node ${process.version}`,
 );
 // oxlint-disable no-await-in-loop -- one at a time is what this is about
-if (warmUp > 0) for (const row of rows) await measure({ ...row, cpu: [], perSecond: [] }, warmUp);
+for (const { server, mix } of rows) await measure(server, mix);
 for (let round = 0; round < rounds; round++) {
-  for (const row of round % 2 === 0 ? rows : rows.toReversed()) await measure(row, seconds);
+  const sides = round % 2 === 0 ? [bare, stock] : [stock, bare];
+  for (const row of rows) {
+    const before = await measure(sides[0]!, key);
+    const { cpu, perSecond, answerBytes } = await measure(row.server, row.mix);
+    const after = await measure(sides[1]!, key);
+    const [ofBare, ofStock] = round % 2 === 0 ? [before, after] : [after, before];
+    row.cpu.push(cpu);
+    row.bareCpu.push(ofBare.cpu);
+    row.stockCpu.push(ofStock.cpu);
+    row.perSecond.push(perSecond);
+    row.answerBytes = answerBytes;
+  }
 }
 
-const cpuOf = (server: Server): readonly number[] => rows.find((row) => row.server === server)!.cpu;
-const against = (base: Server, cpu: readonly number[]): number => median(cpu.map((micros, at) => micros / cpuOf(base)[at]!));
+const against = (base: readonly number[], cpu: readonly number[]): number => median(cpu.map((micros, at) => micros / base[at]!));
 printTable(
   'CPU time of one hit (medians of rounds)',
   ['server', 'CPU µs', '× stock', '× bare', 'bare / it', 'requests/s', 'bytes'],
-  rows.map(({ server, cpu, perSecond, answerBytes }) => [
+  rows.map(({ server, cpu, bareCpu, stockCpu, perSecond, answerBytes }) => [
     server.name,
     median(cpu),
-    against(stock, cpu),
-    against(bare, cpu),
-    1 / against(bare, cpu),
+    against(stockCpu, cpu),
+    against(bareCpu, cpu),
+    1 / against(bareCpu, cpu),
     Math.round(median(perSecond)),
     Math.round(answerBytes),
   ]),
