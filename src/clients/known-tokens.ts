@@ -3,7 +3,6 @@
 
 import { LRUCache } from 'lru-cache';
 import type { Reader } from './client.ts';
-import { nameOfSecret } from './key.ts';
 
 export interface KnownToken {
   readonly reader: Reader;
@@ -19,18 +18,17 @@ const KEPT_BYTES_MAX = 8 * 1024 * 1024;
 const ENTRY_BYTES = 500;
 
 export class KnownTokens {
-  /** By hash: no token lies in memory for longer than its request. */
   readonly #kept = new LRUCache<string, KnownToken>({
     maxSize: KEPT_BYTES_MAX,
-    sizeCalculation: ({ reader }) => ENTRY_BYTES + 8 * namedBy(reader),
+    sizeCalculation: ({ reader }, token) => ENTRY_BYTES + token.length + 8 * namedBy(reader),
   });
 
   find(token: string): KnownToken | undefined {
-    return this.#kept.get(nameOfSecret(token));
+    return this.#kept.get(token);
   }
 
   keep(token: string, known: KnownToken): void {
-    this.#kept.set(nameOfSecret(token), known);
+    this.#kept.set(token, known);
   }
 }
 
