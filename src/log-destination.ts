@@ -15,7 +15,7 @@ export interface Sink {
 }
 
 /** So many bytes are worth a write: on a busy server, the lines of a few turns of the event loop. */
-const WRITE_BYTES = 16 * 1024;
+const WRITE_BYTES = 64 * 1024;
 /** Lines wait no longer than this for others. */
 const WAIT_MS = 200;
 /** What may wait while nothing is taken; later lines are dropped. */

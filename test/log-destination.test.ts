@@ -46,14 +46,14 @@ test('lines wait for others, but not longer than 200 ms', () => {
   }
 });
 
-test('about 16 kB are written at once', () => {
+test('about 64 kB are written at once', () => {
   const state = startSink();
   const destination = new LogDestination(state.sink);
   const line = `${'x'.repeat(999)}\n`;
-  for (let nth = 0; nth < 16; nth++) destination.write(line);
+  for (let nth = 0; nth < 65; nth++) destination.write(line);
   expect(state.written).toEqual([]);
   destination.write(line);
-  expect(state.written).toEqual([line.repeat(17)]);
+  expect(state.written).toEqual([line.repeat(66)]);
 });
 
 test('lines that come while a write is under way wait for others like any, and not twice as long', () => {
@@ -61,7 +61,7 @@ test('lines that come while a write is under way wait for others like any, and n
   try {
     const state = startSink();
     const destination = new LogDestination(state.sink);
-    const page = `${'x'.repeat(16_383)}\n`;
+    const page = `${'x'.repeat(65_535)}\n`;
     destination.write(page);
     destination.write('one\n');
     state.answer(null, page.length);
@@ -85,11 +85,11 @@ test('while a write is under way others wait for it, up to a bound; what is too 
   const state = startSink();
   const destination = new LogDestination(state.sink);
   const line = `${'x'.repeat(4095)}\n`;
-  destination.write(line.repeat(4));
+  destination.write(line.repeat(16));
   for (let nth = 0; nth < 100; nth++) destination.write(line);
   expect(state.written).toHaveLength(1);
   expect(destination.dropped).toBe(36);
-  state.answer(null, 4 * 4096);
+  state.answer(null, 16 * 4096);
   expect(state.written[1]).toBe(line.repeat(64));
 });
 
@@ -97,9 +97,9 @@ test('the bound is one of bytes', () => {
   const state = startSink();
   const destination = new LogDestination(state.sink);
   const line = `${'é'.repeat(2048)}\n`;
-  destination.write(line.repeat(4));
+  destination.write(line.repeat(16));
   for (let nth = 0; nth < 100; nth++) destination.write(line);
-  state.answer(null, 4 * 4097);
+  state.answer(null, 16 * 4097);
   const fitting = Math.floor((256 * 1024) / 4097);
   expect(destination.dropped).toBe(100 - fitting);
   expect(state.written[1]).toBe(line.repeat(fitting));
