@@ -79,12 +79,14 @@ export function createServer({ logger, trustProxy, responses, onCredentialsRefus
   return http;
 }
 
-/** Ids of one process are UUIDs that begin alike and are counted. */
-const ID_PREFIX = randomUUID().slice(0, -12);
-let nextId = 100_000_000_000;
+/** New ids look like UUIDs: they begin alike, and end in a count of nine digits. */
+const [COUNT_FROM, COUNT_END] = [100_000_000, 1_000_000_000];
+let idPrefix = '';
+let idCount = COUNT_END;
 
 function newId(): string {
-  return ID_PREFIX + String(nextId++);
+  if (idCount === COUNT_END) [idPrefix, idCount] = [randomUUID().slice(0, -9), COUNT_FROM];
+  return idPrefix + String(idCount++);
 }
 
 /** A caller's own id for its request, where it cannot upset a log, or a new one. */
