@@ -6,6 +6,9 @@ export type Steps<T> = Generator<undefined, T, undefined>;
 /** What is worked through in one step where a byte costs some nanoseconds. Less than this is done at once. */
 export const STEP_BYTES = 64 * 1024;
 
+/** The same where a byte is only copied, or looked at by the system's own code. */
+export const COPIED_STEP_BYTES = 512 * 1024;
+
 /** Does all of it in this turn. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {

@@ -3,7 +3,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import { BackscrollError } from '../errors.ts';
-import { atOnce, inTurns, STEP_BYTES, type Steps } from '../steps.ts';
+import { atOnce, COPIED_STEP_BYTES, inTurns, STEP_BYTES, type Steps } from '../steps.ts';
 import type { Row } from '../timeline/reading.ts';
 import { BodyCutter, type CutPage, NotAPage } from './body-cutter.ts';
 
@@ -29,7 +29,7 @@ export function splitBodyInTurns(body: Buffer, signal?: AbortSignal): SplitBody 
 }
 
 function* split(body: Buffer): Steps<SplitBody> {
-  if (!isUtf8(body)) throw invalid('it is not UTF-8');
+  yield* checkUtf8(body);
   const cutter = new BodyCutter(body);
   try {
     while (!cutter.readOn(STEP_BYTES)) yield;
@@ -39,6 +39,23 @@ function* split(body: Buffer): Steps<SplitBody> {
   } catch (error) {
     throw error instanceof NotAPage ? invalid(error.message) : error;
   }
+}
+
+function* checkUtf8(body: Buffer): Steps<void> {
+  for (let from = 0; from < body.length;) {
+    if (from > 0) yield;
+    const to = characterStart(body, from + COPIED_STEP_BYTES);
+    if (!isUtf8(body.subarray(from, to))) throw invalid('it is not UTF-8');
+    from = to;
+  }
+}
+
+/** Where a character begins, there or up to three bytes before, if these bytes are UTF-8; the end where that is nearer. */
+function characterStart(body: Buffer, near: number): number {
+  if (near >= body.length) return body.length;
+  let at = near;
+  while (near - at < 3 && (body[at]! & 0xc0) === 0x80) at--;
+  return at;
 }
 
 /** Every mode answers in ascending created_at (contract 5.1). */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { joinBody } from '../../src/cache/join-body.ts';
+import { COPIED_STEP_BYTES } from '../../src/steps.ts';
 import { VALUES_MAX } from '../../src/upstream/body-cutter.ts';
 import { splitBodyInTurns } from '../../src/upstream/split-body.ts';
 import { joined, refusal, split, text } from './cut.ts';
@@ -214,6 +215,28 @@ describe('cutting in turns', () => {
     const cut = splitBodyInTurns(Buffer.from(large));
     expect(cut).toBeInstanceOf(Promise);
     expect(await cut).toEqual(split(large));
+  });
+
+  it('takes characters that stand across the ends of steps, wherever those lie', async () => {
+    for (const shift of ['', 'x', 'xx', 'xxx']) {
+      for (const character of ['é', '漢', '😀']) {
+        const body = Buffer.from(page(row(1, 1, `,"content":"${shift}${character.repeat(400_000)}"`)));
+        const { rows } = await splitBodyInTurns(body);
+        expect(rows[0]!.raw.length).toBe(body.length - page('').length);
+      }
+    }
+  });
+
+  it.each([
+    ['a character cut off', [0xe6, 0xbc]],
+    ['bytes that go on with nothing', [0x80, 0x80, 0x80, 0x80, 0x80]],
+    ['one that is written too long', [0xc0, 0xaf]],
+  ])('refuses what is not UTF-8 around the ends of steps: %s', async (_name, bytes) => {
+    for (let before = 4; before >= -4; before--) {
+      const body = Buffer.from(large);
+      body.set(bytes, COPIED_STEP_BYTES - before);
+      await expect(splitBodyInTurns(body)).rejects.toThrow('it is not UTF-8');
+    }
   });
 
   it('refuses what cutting at once refuses', async () => {
