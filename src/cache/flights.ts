@@ -22,6 +22,8 @@ export interface Flight<T> {
 interface Entry<T> extends Flight<T> {
   readonly abort: AbortController;
   waiters: number;
+  /** It has brought something, or failed. */
+  hasEnded: boolean;
 }
 
 /** Sends the read, tells `flight` when it did, and is told by it whether the result may be stored. */
@@ -97,11 +99,13 @@ export class Flights<T> {
         abort.signal.throwIfAborted();
         return await send(abort.signal, entry);
       } finally {
+        entry.hasEnded = true;
         this.#leave(key, entry);
       }
     };
     const promise = Promise.resolve().then(run);
-    const entry: Entry<T> = { promise, readers: new Readers(reader), sentAt: null, invalidated: false, abort, waiters: 0 };
+    const readers = new Readers(reader);
+    const entry: Entry<T> = { promise, readers, sentAt: null, invalidated: false, abort, waiters: 0, hasEnded: false };
     entry.promise.catch(() => undefined); // Everybody may have left; then nobody is there to hear of it.
     return entry;
   }
@@ -123,7 +127,7 @@ export class Flights<T> {
       return await (signal === undefined ? entry.promise : abortable(entry.promise, signal));
     } finally {
       entry.waiters--;
-      if (entry.waiters === 0) {
+      if (entry.waiters === 0 && !entry.hasEnded) {
         this.#leave(key, entry); // First out of the table, so that nobody joins a read that is about to end.
         entry.abort.abort(new Error('every caller has left'));
       }

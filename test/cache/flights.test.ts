@@ -203,6 +203,17 @@ describe('leaving', () => {
     expect(await stays.result).toBe('page');
   });
 
+  test('one that has ended is not ended again by those who then leave', async () => {
+    const { join, nth } = house();
+    const landed = join();
+    (await nth(1)).land('an answer');
+    await landed.result;
+    const failed = join();
+    (await nth(2)).fail(new Error('no answer'));
+    await expect(failed.result).rejects.toThrow('no answer');
+    expect([(await nth(1)).signal.aborted, (await nth(2)).signal.aborted]).toEqual([false, false]);
+  });
+
   test('the last one leaving ends it, and nobody can join it any more', async () => {
     const { join, nth, flights } = house();
     const leavers = [new AbortController(), new AbortController()];
