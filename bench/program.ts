@@ -20,7 +20,7 @@ export const TOKEN = 'bench-chatwoot-token';
 export const KEY = 'bench-key-0123456789';
 
 /** Limits that nothing measured here is to meet. */
-const UNLIMITED = { RATE_LIMIT: '1000000/1s', UPSTREAM_RATE: '1000000/1s' };
+export const UNLIMITED = { RATE_LIMIT: '1000000/1s', UPSTREAM_RATE: '1000000/1s' };
 
 /** Starts the built program before this Chatwoot. @throws where it does not come to listen */
 export async function startProgram(

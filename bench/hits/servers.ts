@@ -31,9 +31,13 @@ process.once('exit', () => launched.forEach((child) => child.kill()));
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The built program, as `npm start` starts it. */
-export async function startBackscroll(name: string, env: Readonly<Record<string, string>>): Promise<Server> {
+export async function startBackscroll(
+  name: string,
+  env: Readonly<Record<string, string>>,
+  nodeArgs: readonly string[] = [],
+): Promise<Server> {
   const port = await freePort();
-  const child = launch([process.execPath, `${ROOT}/dist/src/cli.js`, 'serve'], { ...env, PORT: String(port) });
+  const child = launch([process.execPath, ...nodeArgs, `${ROOT}/dist/src/cli.js`, 'serve'], { ...env, PORT: String(port) });
   return serverOf(name, child, `http://127.0.0.1:${port}`, '/healthz');
 }
 
