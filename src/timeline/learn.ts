@@ -74,11 +74,20 @@ function isOutside(window: Window | null, second: number): boolean {
 }
 
 /** What says of a row that is not known that it was not there. */
-function denials({ statements, publicStatements }: Timeline, { id, createdAt, internal }: Row): readonly Statement[] {
-  return (internal ? [statements] : [statements, publicStatements]).flatMap((each) => {
-    const about = each.find(({ lo, hi }) => id >= lo && id < hi);
-    return about !== undefined && isOutside(about.unknown, createdAt) ? [about] : [];
-  });
+function denials({ statements, publicStatements }: Timeline, row: Row): readonly Statement[] {
+  const of = denial(statements, row);
+  const ofPublic = row.internal ? null : denial(publicStatements, row);
+  if (of === null) return ofPublic === null ? NO_STATEMENTS : [ofPublic];
+  return ofPublic === null ? [of] : [of, ofPublic];
+}
+
+const NO_STATEMENTS: Statements = [];
+
+function denial(statements: Statements, { id, createdAt }: Row): Statement | null {
+  for (const about of statements) {
+    if (id >= about.lo && id < about.hi) return isOutside(about.unknown, createdAt) ? about : null;
+  }
+  return null;
 }
 
 function findSurprise(timeline: Timeline, reading: Reading): 'contradiction' | 'outdated' | null {
@@ -164,13 +173,14 @@ interface Missing {
 /** Known rows that the reading would have shown, were they there. Within the second of its bound nothing is sure. */
 function findMissing(timeline: Timeline, reading: Reading, range: IdRange, window: Window | null): Missing {
   const index = reading.query.publicOnly ? timeline.public : timeline.all;
-  const shown = new Set(reading.rows.map((row) => row.id));
+  let shown: ReadonlySet<MessageId> | undefined;
   const start = window?.to ? firstOfSecond(timeline.rows, window.to.createdAt + 1) : 0;
   const gone = new Set<MessageId>();
   const later: KnownRow[] = [];
   for (let at = nextInRange(index, start, range); at >= 0; at = nextInRange(index, at + 1, range)) {
     const row = timeline.rows[at]!;
     if (window?.from && row.createdAt >= window.from.createdAt) break;
+    shown ??= new Set(reading.rows.map(({ id }) => id));
     if (shown.has(row.id)) continue;
     if (row.readAt < reading.askedAt) gone.add(row.id);
     else later.push(row);
@@ -217,7 +227,12 @@ function mergeRows(
   reading: Reading,
   gone: ReadonlySet<MessageId>,
 ): { rows: readonly KnownRow[]; seams: ReadonlySet<MessageId> } {
-  const shownIn = groupBySecond(reading.rows.map((row) => newerOf(timeline, row, reading.askedAt)));
+  const read = reading.rows.map((row) => newerOf(timeline, row, reading.askedAt));
+  const place = gone.size === 0 ? placeBetween(timeline.rows, read) : null;
+  if (place !== null) {
+    return { rows: [...timeline.rows.slice(0, place), ...read, ...timeline.rows.slice(place)], seams: timeline.seams };
+  }
+  const shownIn = groupBySecond(read);
   const touched = new Set(shownIn.keys());
   for (const id of gone) touched.add(findRow(timeline, id)!.createdAt);
 
@@ -243,6 +258,14 @@ function mergeRows(
   }
   rows.push(timeline.rows.slice(copiedTo));
   return { rows: rows.flat(), seams };
+}
+
+/** Where these rows stand, all of them between the same two known ones, none of whose seconds is theirs; null where they do not. */
+function placeBetween(known: readonly KnownRow[], rows: readonly KnownRow[]): number | null {
+  const [first, last] = [rows[0], rows.at(-1)];
+  if (first === undefined || last === undefined) return null;
+  const place = firstOfSecond(known, first.createdAt);
+  return place === firstOfSecond(known, last.createdAt + 1) ? place : null;
 }
 
 function newerOf(timeline: Timeline, row: Row, askedAt: number): KnownRow {

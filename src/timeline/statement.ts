@@ -54,7 +54,13 @@ export function assert(statements: Statements, added: Statement, expiredBefore: 
   const result: Statement[] = [];
   let from = added.lo;
   for (const old of statements) {
-    if (old.hi <= added.lo || old.lo >= added.hi) {
+    if (old.hi <= added.lo) {
+      result.push(old);
+      continue;
+    }
+    if (old.lo >= added.hi) {
+      if (from < added.hi) result.push({ ...added, lo: from });
+      from = added.hi;
       result.push(old);
       continue;
     }
@@ -68,7 +74,7 @@ export function assert(statements: Statements, added: Statement, expiredBefore: 
     from = hi;
   }
   if (from < added.hi) result.push({ ...added, lo: from });
-  return bounded(joined(result.toSorted((a, b) => a.lo - b.lo)));
+  return bounded(joined(result));
 }
 
 /** Takes every word about `range` back. */

@@ -83,6 +83,7 @@ export function firstOfSecond(rows: readonly Row[], second: number): number {
 
 /** The known row with this id, or undefined. */
 export function findRow(timeline: Timeline, id: MessageId): KnownRow | undefined {
+  if (id > timeline.all.highest) return undefined;
   const at = nextInRange(timeline.all, 0, { lo: id, hi: id + 1 });
   return at < 0 ? undefined : timeline.rows[at];
 }

@@ -71,7 +71,10 @@ export class Turns<T extends Turn> {
 
   /** A read has its turn, which is that of the reader among its own who had none for longest. */
   took({ readers }: Turn): void {
-    const [first] = [...readers].toSorted((one, other) => this.#lastTurnOf(one) - this.#lastTurnOf(other));
+    let first: string | undefined;
+    for (const reader of readers) {
+      if (first === undefined || this.#lastTurnOf(reader) < this.#lastTurnOf(first)) first = reader;
+    }
     if (first !== undefined) this.#lastTurns.set(first, ++this.#turns);
   }
 
