@@ -130,11 +130,14 @@ export class Line {
   /** Calls one of the two, `start` at once where nobody is ahead. */
   #enter(ticket: Ticket, start: () => void, refuse: (error: Error) => void): void {
     const { priority, signal, turnBy } = ticket;
-    const { budget, now } = this.#options;
+    const { budget } = this.#options;
     if (signal.aborted) return refuse(this.#reasonOf(ticket));
     if (this.#closed !== undefined) return refuse(this.#closed);
     // Those ahead may leave, but most stay: who would wait in vain is told so at once and not at the deadline.
-    if (now() + budget.waitMs(priority, this.#ahead(ticket), now()) > turnBy) return refuse(this.#late(ticket));
+    const now = this.#options.now();
+    const waitMs = budget.waitMs(priority, this.#ahead(ticket), now);
+    if (now + waitMs > turnBy) return refuse(this.#late(ticket));
+    if (this.waiting === 0 && waitMs <= 0 && this.#hasConnection(priority) && this.#mayBeRead(ticket)) return start();
     const line = priority === 'behind' ? this.#behind : this.#callers;
     let waits = true;
     const leave = (): void => {
@@ -170,8 +173,8 @@ export class Line {
   #startNext(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const perConversation = conversationShare(this.#options.connections);
-    const mayGo = ({ key }: Waiter): boolean => this.#runningIn(key) < perConversation;
+    if (this.waiting === 0) return;
+    const mayGo = (waiter: Waiter): boolean => this.#mayBeRead(waiter);
     while (this.#running < this.#options.connections) {
       const waiter = this.#callers.next(mayGo) ?? this.#behind.next(mayGo);
       if (waiter === undefined) return;
@@ -197,6 +200,10 @@ export class Line {
   #hasConnection(priority: ReadPriority): boolean {
     const { connections } = this.#options;
     return this.#running < connections && (priority === 'caller' || this.#runningBehind < behindShare(connections));
+  }
+
+  #mayBeRead({ key }: Ticket): boolean {
+    return this.#runningIn(key) < conversationShare(this.#options.connections);
   }
 
   #runningIn(key: string): number {
