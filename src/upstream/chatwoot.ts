@@ -89,6 +89,7 @@ interface Question {
   readonly traceparent?: string | undefined;
   /** The failure that it is asked again for. */
   readonly again?: Error | undefined;
+  readonly hasDeadline?: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -110,7 +111,7 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
 
   /** Sends one GET, takes what `accept` makes of its answer, and reports how it went. */
   async function get<T>(
-    { purpose, target, token, conversation = null, traceparent, again, signal }: Question,
+    { purpose, target, token, conversation = null, traceparent, again, hasDeadline = false, signal }: Question,
     accept: (answer: ExchangeAnswer) => T | Promise<T>,
   ): Promise<T> {
     if (!SENDABLE.test(token)) {
@@ -136,7 +137,8 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
         patience.answered(afterMs);
       };
       const silenceMs = purpose === 'read' && again === undefined ? patience.silenceMs : null;
-      answer = await exchange(connections, { target, headers, timeoutMs, bodyMaxBytes, silenceMs, onHead }, signal);
+      const request = { target, headers, timeoutMs, hasDeadline, bodyMaxBytes, silenceMs, onHead };
+      answer = await exchange(connections, request, signal);
       status = answer.status;
       // A cache that says so has kept the id along with the answer.
       if (isToAnother(id, answer.header('x-request-id')) && cacheMark(answer.header) === null) throw new MisplacedAnswer();
@@ -207,7 +209,12 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
   }
 
   return {
-    async read(conversation, query, signal, { traceparent, again, own } = { priority: 'caller' }): Promise<UpstreamAnswer> {
+    async read(
+      conversation,
+      query,
+      signal,
+      { traceparent, again, own, hasDeadline = false } = { priority: 'caller' },
+    ): Promise<UpstreamAnswer> {
       const token = own?.token ?? options.tokenFor(conversation.accountId);
       if (token === undefined) throw notFound();
       const target = messagesTarget(prefix, conversation, query);
@@ -218,7 +225,8 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
         if ([...page.conversations].some((id) => id !== conversation.conversationId)) throw new MisplacedAnswer();
         return { page, mark: cacheMark(answer.header) };
       };
-      const asking = get({ purpose: 'read', target, token, conversation, traceparent, again, signal }, accept);
+      const question = { purpose: 'read', target, token, conversation, traceparent, again, hasDeadline, signal } as const;
+      const asking = get(question, accept);
       const { page, mark } = await asking.catch(async (error: unknown) => {
         throw error instanceof UntoldRefusal ? await tell(error, token, signal) : error;
       });

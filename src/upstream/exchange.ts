@@ -13,6 +13,8 @@ export interface ExchangeRequest {
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
+  /** Whether the caller's signal is that of a deadline which comes no later. */
+  readonly hasDeadline?: boolean;
   readonly bodyMaxBytes: number;
   /** How long a connection that answered before may say nothing, ms; null for as long as there is time. */
   readonly silenceMs?: number | null;
@@ -35,6 +37,7 @@ const ERROR_BODY_MAX_BYTES = 64 * 1024;
  */
 export async function exchange(connections: Dispatcher, request: ExchangeRequest, caller?: AbortSignal): Promise<ExchangeAnswer> {
   caller?.throwIfAborted();
+  if (request.hasDeadline === true && caller !== undefined) return receive(connections, request, caller);
   const deadline = startDeadline(request.timeoutMs, caller);
   try {
     return await receive(connections, request, deadline.signal);

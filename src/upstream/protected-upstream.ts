@@ -150,7 +150,13 @@ export function protectUpstream(upstream: Upstream, options: ProtectionOptions):
         const send = () => {
           options.onTurn?.(now() - cameAt, priority);
           if (failure !== undefined) onEvent({ kind: 'retried', failure: failure.code, priority });
-          const answer = upstream.read(conversation, query, signal, { priority, traceparent, own, again: failure });
+          const answer = upstream.read(conversation, query, signal, {
+            priority,
+            traceparent,
+            own,
+            hasDeadline: true,
+            again: failure,
+          });
           onTurn?.(answer);
           return answer;
         };

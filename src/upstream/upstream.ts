@@ -36,6 +36,8 @@ export interface ReadOptions {
   readonly traceparent?: string | undefined;
   /** A caller's, to be sent in place of this server's. */
   readonly own?: OwnToken | undefined;
+  /** Whether the signal is that of a deadline, so that it needs none of its own. */
+  readonly hasDeadline?: boolean;
   /** The failure that it is sent again for. */
   readonly again?: Error | undefined;
   /** Called when it has its turn, with the exchange that begins: it takes no longer than Chatwoot does. Again for each attempt. */
