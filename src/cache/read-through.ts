@@ -7,7 +7,7 @@ import { SEAL_AFTER_READS } from '../timeline/plan/walk.ts';
 import { highestId, type Gap, type Proof } from '../timeline/prove.ts';
 import type { Query } from '../timeline/query.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
-import { startDeadline } from '../upstream/deadline.ts';
+import { type Deadline, startDeadline } from '../upstream/deadline.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
 import { abortable } from '../upstream/abortable.ts';
@@ -360,21 +360,31 @@ export class ReadThrough {
 
   /** What follows from reads in place of the page. Null: forward it, as can be done whatever goes wrong with those, mistakes of ours included. */
   async #asPlanned(conversation: ConversationId, query: Query, gap: Gap, by: ReadForCaller): Promise<Proof | null> {
-    const deadline = startDeadline(PLANNED_SHARE * this.#answerTimeoutMs, by.signal);
+    // Most often nothing is read in place of it.
+    let deadline = null as Deadline | null;
+    const inTime = (): ReadForCaller => {
+      deadline ??= startDeadline(PLANNED_SHARE * this.#answerTimeoutMs, by.signal);
+      return { ...by, signal: deadline.signal };
+    };
     try {
-      return await this.#fill(conversation, query, gap, { ...by, signal: deadline.signal });
+      return await this.#fill(conversation, query, gap, by, inTime);
     } catch (error) {
       if (by.signal.aborted || error instanceof Refused || endsKnowledge(error)) throw error;
       this.#options.observer.behindFailed(error);
       return null;
     } finally {
-      deadline.clear();
+      deadline?.clear();
     }
   }
 
   /** Waits for what Chatwoot is answering already, or has something read that is better than the query itself. Null: forward. */
-  async #fill(conversation: ConversationId, query: Query, gap: Gap, by: ReadForCaller): Promise<Proof | null> {
-    const { signal } = by;
+  async #fill(
+    conversation: ConversationId,
+    query: Query,
+    gap: Gap,
+    by: ReadForCaller,
+    inTime: () => ReadForCaller,
+  ): Promise<Proof | null> {
     if (this.#library.isExact(conversation)) return null;
     let missing = gap;
     // What an earlier caller has read may turn out to be settled.
@@ -383,7 +393,7 @@ export class ReadThrough {
         ? undefined
         : (this.#behind.reading(conversation) ?? this.#library.endOfEarlierRead(conversation, query, by));
     if (underWay !== undefined) {
-      await abortable(underWay, signal);
+      await abortable(underWay, inTime().signal);
       const found = this.#library.prove(conversation, query, by);
       if (found.proved) return found;
       missing = found;
@@ -395,18 +405,19 @@ export class ReadThrough {
       isFed: this.#library.isFed(conversation),
       asOf: by.asOf,
     });
-    if (fill === null) return this.#seal(conversation, query, by);
-    await this.#library.read(conversation, fill, { ...by, reason: 'fill' }).result;
+    if (fill === null) return this.#seal(conversation, query, inTime);
+    await this.#library.read(conversation, fill, { ...inTime(), reason: 'fill' }).result;
     const found = this.#library.prove(conversation, query, by);
     return found.proved ? found : null;
   }
 
   /** Seals until the query is proved. Null where it is not to be, or takes long. */
-  async #seal(conversation: ConversationId, query: Query, by: ReadForCaller): Promise<Proof | null> {
+  async #seal(conversation: ConversationId, query: Query, inTime: () => ReadForCaller): Promise<Proof | null> {
     const until = this.#library.now + SEAL_SHARE * this.#answerTimeoutMs;
     for (let reads = 0; reads < SEAL_READS_MAX && this.#library.now <= until; reads++) {
       const read = this.#library.nextSeal(conversation, query);
       if (read === null) return null;
+      const by = inTime();
       await this.#library.seal(conversation, read, by);
       const found = this.#library.prove(conversation, query, by);
       if (found.proved) return found;
