@@ -64,7 +64,7 @@ export class Flights<T> {
     let entry: Entry<T>;
     let shared = true;
     if (current === undefined) {
-      entry = this.#start(key, send, Promise.resolve(), reader);
+      entry = this.#start(key, send, undefined, reader);
       this.#current.set(key, entry);
       shared = false;
     } else if (mayJoin(current, asOf)) {
@@ -91,10 +91,10 @@ export class Flights<T> {
     for (const entry of [...this.#current.values(), ...this.#next.values()]) entry.abort.abort(reason);
   }
 
-  #start(key: string, send: Send<T>, previous: Promise<void>, reader = ''): Entry<T> {
+  #start(key: string, send: Send<T>, previous: Promise<void> | undefined, reader = ''): Entry<T> {
     const abort = new AbortController();
     const run = async (): Promise<T> => {
-      await previous;
+      await previous; // Also where there is none: the table comes first.
       try {
         abort.signal.throwIfAborted();
         return await send(abort.signal, entry);
@@ -103,9 +103,8 @@ export class Flights<T> {
         this.#leave(key, entry);
       }
     };
-    const promise = Promise.resolve().then(run);
     const readers = new Readers(reader);
-    const entry: Entry<T> = { promise, readers, sentAt: null, invalidated: false, abort, waiters: 0, hasEnded: false };
+    const entry: Entry<T> = { promise: run(), readers, sentAt: null, invalidated: false, abort, waiters: 0, hasEnded: false };
     entry.promise.catch(() => undefined); // Everybody may have left; then nobody is there to hear of it.
     return entry;
   }

@@ -60,7 +60,9 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
     const asOfNow = wantsAsOfNow(request);
     const signal = (): AbortSignal => {
       const gone = new AbortController();
-      reply.raw.once('close', () => gone.abort(new Error('the caller has gone')));
+      reply.raw.once('close', () => {
+        if (!reply.raw.writableFinished) gone.abort(new Error('the caller has gone'));
+      });
       return gone.signal;
     };
     const traceparent = traceparentOf(request.headers);
