@@ -11,14 +11,17 @@ export function joinBody(envelope: Envelope, rows: readonly Pick<Row, 'raw'>[]):
 /** The same in steps. */
 export function* joinBodySteps(envelope: Envelope, rows: readonly Pick<Row, 'raw'>[]): Steps<Buffer> {
   const commas = Math.max(0, rows.length - 1);
-  const size = rows.reduce((sum, row) => sum + row.raw.length, envelope.head.length + envelope.tail.length + commas);
+  let size = envelope.head.length + envelope.tail.length + commas;
+  for (const { raw } of rows) size += raw.length;
   // It is kept: one out of Node's pool would keep its neighbours too.
   const body = Buffer.allocUnsafeSlow(size);
   let at = body.write(envelope.head, 0, 'latin1');
   let stepEnd = STEP_BYTES;
-  for (const [n, row] of rows.entries()) {
-    if (n > 0) body[at++] = COMMA;
-    at += body.write(row.raw, at, 'latin1');
+  let isFirst = true;
+  for (const { raw } of rows) {
+    if (!isFirst) body[at++] = COMMA;
+    isFirst = false;
+    at += body.write(raw, at, 'latin1');
     if (at < stepEnd) continue;
     yield;
     stepEnd = at + STEP_BYTES;

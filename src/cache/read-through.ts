@@ -9,12 +9,12 @@ import type { Query } from '../timeline/query.ts';
 import type { Envelope, Row } from '../timeline/reading.ts';
 import { type Deadline, startDeadline } from '../upstream/deadline.ts';
 import { Refused } from '../upstream/refused.ts';
-import type { ConversationId, TimestampQuery } from '../upstream/upstream.ts';
+import type { ConversationId, TimestampQuery, Unlearnable, UpstreamAnswer } from '../upstream/upstream.ts';
 import { abortable } from '../upstream/abortable.ts';
 import { applyChange } from './apply-change.ts';
 import type { Change } from './changes.ts';
 import type { KeptProof } from './kept-proof.ts';
-import type { Extent, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
+import type { Extent, Landed, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
 import { endsKnowledge, keyOf, Library } from './library.ts';
 import { conversationKey } from './memory-store.ts';
 import type { Level, Outcome } from './outcome.ts';
@@ -55,6 +55,8 @@ export interface Demand {
 export interface Answer {
   readonly rows: readonly Row[];
   readonly envelope: Envelope;
+  /** The bytes that these were cut from, where they are at hand. */
+  readonly body?: Buffer | undefined;
   readonly outcome: Outcome;
   /** Where a hit came from. Default: what this process knew. */
   readonly level?: Level;
@@ -170,11 +172,11 @@ export class ReadThrough {
       own,
       ...when,
     });
-    const { answer, stored } = await result;
-    const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
+    const landed = await result;
+    const { askedAt } = partsOf(landed.answer);
     if (read === query) {
       const outcome = query.mode === 'before_timestamp' ? 'bypass' : 'miss';
-      return { askedAt, answer: { rows, envelope, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored } };
+      return { askedAt, answer: this.#asRead(landed, outcome) };
     }
     const found = query.mode === 'before_timestamp' ? null : this.#library.prove(conversation, query, when);
     return { askedAt, answer: found?.proved === true ? this.#shown(found, 'miss') : null };
@@ -350,12 +352,15 @@ export class ReadThrough {
     const filled = asAsked ? null : await this.#asPlanned(conversation, query, gap, by);
     if (filled !== null) return this.#show(conversation, query, filled, 'miss');
     const { result, shared } = this.#library.read(conversation, query, { ...by, reason: 'forward' });
-    const { answer, stored } = await result;
+    const landed = await result;
     this.#noteForwarded(conversation, query);
-    if (stored) this.#behind.afterForwarded(conversation, query);
-    const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
-    const outcome = demand.bypass ? 'bypass' : shared ? 'coalesced' : 'miss';
-    return { rows, envelope, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored };
+    if (landed.stored) this.#behind.afterForwarded(conversation, query);
+    return this.#asRead(landed, demand.bypass ? 'bypass' : shared ? 'coalesced' : 'miss');
+  }
+
+  #asRead({ answer, stored }: Landed, outcome: Outcome): Answer {
+    const { rows, envelope, askedAt } = partsOf(answer);
+    return { rows, envelope, body: answer.body, outcome, ageMs: this.#library.now - askedAt, ttlMs: null, stored };
   }
 
   /** What follows from reads in place of the page. Null: forward it, as can be done whatever goes wrong with those, mistakes of ours included. */
@@ -441,8 +446,11 @@ export class ReadThrough {
       asOf,
       signal: demand.signal?.(),
     } as const;
-    const { answer } = await this.#library.read(conversation, query, options).result;
-    const { rows, envelope, askedAt } = answer.kind === 'reading' ? answer.reading : answer.answer;
-    return { rows, envelope, outcome: 'bypass', ageMs: this.#library.now - askedAt, ttlMs: null, stored: false };
+    const landed = await this.#library.read(conversation, query, options).result;
+    return this.#asRead(landed, 'bypass');
   }
+}
+
+function partsOf(answer: UpstreamAnswer): Unlearnable {
+  return answer.kind === 'reading' ? answer.reading : answer.answer;
 }

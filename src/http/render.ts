@@ -33,9 +33,11 @@ export interface Rendered extends Representation {
 interface Page {
   readonly rows: readonly Row[];
   readonly envelope: Envelope;
+  /** The bytes that these were cut from, where they are at hand. */
+  readonly body?: Buffer | undefined;
 }
 
-interface Kept extends Rendered, Page {
+interface Kept extends Rendered, Omit<Page, 'body'> {
   /** The key of its conversation. */
   readonly of: string;
 }
@@ -200,7 +202,7 @@ export class Renderer {
   *#bodyOf(page: Page, view: View): Steps<Buffer> {
     switch (view) {
       case 'agent':
-        return yield* joinBodySteps(page.envelope, page.rows);
+        return page.body ?? (yield* joinBodySteps(page.envelope, page.rows));
       case 'customer': {
         const { envelope, rows, withheld } = yield* customerPageSteps(page);
         if (withheld > 0) this.#onWithheld(withheld);

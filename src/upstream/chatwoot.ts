@@ -1,6 +1,7 @@
 // Chatwoot over HTTP: one pool of connections, the server's own token, and every failure as an error of ours.
 
 import { BackscrollError, type ErrorCode, notFound } from '../errors.ts';
+import { STEP_BYTES } from '../steps.ts';
 import { abortable } from './abortable.ts';
 import { type CacheMark, cacheMark } from './cache-marks.ts';
 import { messagesTarget, pathPrefix } from './chatwoot-url.ts';
@@ -221,21 +222,22 @@ export function createChatwoot(options: ChatwootOptions): Chatwoot {
       const askedAt = now();
       const accept = async (answer: ExchangeAnswer) => {
         if (own !== undefined) throwIfRefused(answer);
-        const page = await splitBodyInTurns(acceptPage(answer, contextOf(token, conversation.accountId)), signal);
+        const whole = acceptPage(answer, contextOf(token, conversation.accountId));
+        const page = await splitBodyInTurns(whole, signal);
         if ([...page.conversations].some((id) => id !== conversation.conversationId)) throw new MisplacedAnswer();
-        return { page, mark: cacheMark(answer.header) };
+        return { page, mark: cacheMark(answer.header), body: mayBeKept(whole) ? whole : undefined };
       };
       const question = { purpose: 'read', target, token, conversation, traceparent, again, hasDeadline, signal } as const;
       const asking = get(question, accept);
-      const { page, mark } = await asking.catch(async (error: unknown) => {
+      const { page, mark, body } = await asking.catch(async (error: unknown) => {
         throw error instanceof UntoldRefusal ? await tell(error, token, signal) : error;
       });
       if (mark !== null) options.onNotice?.({ kind: 'cached', mark });
       const answer = { rows: page.rows, envelope: page.envelope, askedAt: askedAt - (mark?.ageMs ?? 0) };
       const because = unlearnable();
       if (because !== null || query.mode === 'before_timestamp')
-        return { kind: 'unlearnable', because: because ?? 'timestamp', answer };
-      return { kind: 'reading', reading: { query, ...answer } };
+        return { kind: 'unlearnable', because: because ?? 'timestamp', answer, body };
+      return { kind: 'reading', reading: { query, ...answer }, body };
 
       function unlearnable(): UnlearnableBecause | null {
         if (query.mode === 'before_timestamp') return 'timestamp';
@@ -279,6 +281,13 @@ function acceptPage(answer: ExchangeAnswer, context: FailureContext): Buffer {
   if (!/^application\/json\s*(?:;|$)/i.test(answer.header('content-type') ?? ''))
     throw invalidAnswer(`it is not JSON${whatAnswered(answer, context.token)}`);
   return answer.body;
+}
+
+/** What came along with a body and would be kept with it: of its length, at most this. */
+const EXCESS_SHARE = 1 / 16;
+
+function mayBeKept(body: Buffer): boolean {
+  return body.length <= STEP_BYTES && body.buffer.byteLength <= body.length * (1 + EXCESS_SHARE);
 }
 
 const STATUS_OF_CODE: Partial<Record<ErrorCode, UpstreamStatus>> = {

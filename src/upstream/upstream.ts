@@ -70,6 +70,10 @@ export interface Upstream {
 export type UnlearnableBecause = 'timestamp' | 'members' | 'order' | 'cached';
 
 /** `reading` where the answer can be learnt; otherwise only what its caller gets. */
-export type UpstreamAnswer =
+export type UpstreamAnswer = (
   | { readonly kind: 'reading'; readonly reading: Reading }
-  | { readonly kind: 'unlearnable'; readonly because: UnlearnableBecause; readonly answer: Unlearnable };
+  | { readonly kind: 'unlearnable'; readonly because: UnlearnableBecause; readonly answer: Unlearnable }
+) & {
+  /** What it was cut from, where that may be kept besides: it is small, and so is what it would keep alive. */
+  readonly body?: Buffer | undefined;
+};

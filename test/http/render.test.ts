@@ -163,3 +163,12 @@ test('a small page holds no more memory than its bytes', () => {
   const { body } = new Renderer(10_000).render(subject(1), pageOf('x'.repeat(1000)));
   expect(body.buffer.byteLength).toBe(body.length);
 });
+
+test('the bytes that a page was cut from are what agents get, and nothing of them what customers get', () => {
+  const renderer = new Renderer(1_000_000);
+  const body = Buffer.from('{"meta":{},"payload":[{"id":1}]}');
+  const page = { ...pageOf('{"id":1}'), body };
+  expect(renderer.render(subject(1), page).body).toBe(body);
+  const shown = renderer.render({ ...subject(2), view: 'customer' }, { ...page, body: Buffer.from('all that agents see') });
+  expect(shown.body.toString()).not.toContain('agents');
+});

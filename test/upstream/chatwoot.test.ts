@@ -122,3 +122,27 @@ describe('a base URL with a path', () => {
     expect(await asked).toBe('/desk/api/v1/accounts/3/conversations/4/messages');
   });
 });
+
+describe('the body of a page goes along', () => {
+  const pageOf = (rows: number, contentBytes: number): string => {
+    const row = (_: unknown, n: number): string =>
+      `{"id":${n + 1},"created_at":10,"message_type":0,"private":false,"content":"${'x'.repeat(contentBytes)}"}`;
+    return `{"meta":{},"payload":[${Array.from({ length: rows }, row).join(',')}]}`;
+  };
+
+  it('where it is all that it would keep alive', async () => {
+    const page = pageOf(20, 500);
+    const { upstream } = await house(answer(200, page));
+    expect((await upstream.read(CONVERSATION, LATEST)).body?.toString()).toBe(page);
+  });
+
+  it('not where it is large: it is shown in turns, and waits for them', async () => {
+    const { upstream } = await house(answer(200, pageOf(20, 4000)));
+    expect((await upstream.read(CONVERSATION, LATEST)).body).toBeUndefined();
+  });
+
+  it('not where it came with more than a sixteenth of it', async () => {
+    const { upstream } = await house(answer(200, pageOf(2, 10)));
+    expect((await upstream.read(CONVERSATION, LATEST)).body).toBeUndefined();
+  });
+});
