@@ -5,18 +5,14 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   if (signal.aborted) return Promise.reject(reasonOf(signal));
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(reasonOf(signal));
-    const stay = (): void => signal.removeEventListener('abort', onAbort);
+    const ends =
+      <V>(settle: (value: V) => void) =>
+      (value: V): void => {
+        signal.removeEventListener('abort', onAbort);
+        settle(value);
+      };
     signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(
-      (value) => {
-        stay();
-        resolve(value);
-      },
-      (error: unknown) => {
-        stay();
-        reject(error);
-      },
-    );
+    void promise.then(ends(resolve), ends(reject));
   });
 }
 
