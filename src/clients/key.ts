@@ -26,6 +26,11 @@ export function nameOfSecret(secret: string): string {
   return hash('sha256', secret, 'base64');
 }
 
+/** The same text by itself, to be kept: as a part of a header it would keep all of that in memory. */
+export function apart(secret: string): string {
+  return Buffer.from(secret).toString();
+}
+
 /** What `nameOfSecret` says of the key with this digest. */
 export function nameOfDigest(digest: KeyDigest): string {
   return Buffer.from(digest).toString('base64');

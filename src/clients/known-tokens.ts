@@ -3,6 +3,7 @@
 
 import { LRUCache } from 'lru-cache';
 import type { Reader } from './client.ts';
+import { apart } from './key.ts';
 
 export interface KnownToken {
   readonly reader: Reader;
@@ -28,7 +29,7 @@ export class KnownTokens {
   }
 
   keep(token: string, known: KnownToken): void {
-    this.#kept.set(token, known);
+    this.#kept.set(apart(token), known);
   }
 }
 

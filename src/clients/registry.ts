@@ -5,7 +5,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { ANONYMOUS, readerOf, type Client, type Reader } from './client.ts';
 import { parseClientsFile } from './clients-file.ts';
 import { collisions, type Claim } from './collisions.ts';
-import { nameOfDigest, nameOfSecret } from './key.ts';
+import { apart, nameOfDigest, nameOfSecret } from './key.ts';
 
 export interface ClientRegistry {
   readonly clients: readonly Client[];
@@ -67,7 +67,7 @@ export function clientRegistry(clients: readonly Client[], options: { readonly a
     // a key: nobody can write a key for a digest. What was found is compared whole, in constant time.
     const entry = entries.get(name);
     if (entry === undefined || !timingSafeEqual(Buffer.from(name), entry.bytes)) return null;
-    known.set(key, entry);
+    known.set(apart(key), entry);
     return entry;
   };
   return Object.freeze({

@@ -2,7 +2,10 @@
 
 import fc from 'fast-check';
 import { createLocalJWKSet, exportJWK, generateKeyPair, SignJWT, type JWTPayload } from 'jose';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test, vi } from 'vitest';
+import { credentialOf } from '../../src/clients/credential.ts';
 import { tokenVerifier, type JwtOptions } from '../../src/clients/jwt.ts';
 import { KnownTokens } from '../../src/clients/known-tokens.ts';
 
@@ -71,4 +74,21 @@ test('they are bounded in bytes: those that were asked for longest ago go first'
   const kept = Array.from({ length: 2000 }, (_, n) => known.find(`token ${n}`)).filter((each) => each !== undefined).length;
   expect(kept).toBeGreaterThan(900);
   expect(kept).toBeLessThan(1000);
+});
+
+test('of the header in which it came, no more is kept than the token', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const known = new KnownTokens();
+  const reader = { clientName: 'jwt', scope: '*', view: 'customer', mayBypass: false } as const;
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let n = 0; n < 2000; n++) {
+    const header = Buffer.from(`Bearer${' '.repeat(15_000)}eyJ${n}.${'x'.repeat(20)}.x`).toString('latin1');
+    const credential = credentialOf(['authorization', header]);
+    if (credential.kind === 'token') known.keep(credential.token, { reader, keys: known, exp: 1, nbf: undefined });
+  }
+  collect();
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(8_000_000);
+  expect(known.find(`eyJ7.${'x'.repeat(20)}.x`)).toBeDefined();
 });
