@@ -77,7 +77,8 @@ export function messagesRoute(app: FastifyInstance, options: MessagesRouteOption
   /** Null where by its turn there is no room for it, or the caller has gone. */
   const renderLater = async (request: FastifyRequest, subject: Subject, answer: Answer): Promise<Rendered | null> => {
     // What follows from what is known is made of rows that are there anyway.
-    const ownBytes = answer.ttlMs === null ? sizeOf(answer) : answer.rows.length * REFERENCE_BYTES;
+    const readBytes = sizeOf(answer) + (answer.body?.length ?? 0);
+    const ownBytes = answer.ttlMs === null ? readBytes : answer.rows.length * REFERENCE_BYTES;
     const letGo = unread.hold(request, answer.rows, ownBytes);
     const mayHave = (): boolean => !hasGone(request) && unread.hasTurnFor(request);
     try {

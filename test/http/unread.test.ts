@@ -7,11 +7,12 @@ import type { FakeChatwoot } from '../support/fake-chatwoot/fake-chatwoot.ts';
 import { reluctantCaller, type ReluctantCaller } from '../support/reluctant-caller.ts';
 
 const MEBIBYTE = 1024 * 1024;
-const KEYS = { hostile: 'key-of-the-hostile-client', honest: 'key-of-the-honest-client' };
+const KEYS = { hostile: 'key-of-the-hostile-client', honest: 'key-of-the-honest-client', widget: 'key-of-a-widget' };
 const CLIENTS = [
   { name: 'hostile', key: KEYS.hostile },
   { name: 'honest', key: KEYS.honest },
-];
+  { name: 'widget', key: KEYS.widget, view: 'customer' },
+] as const;
 /** One page of it is more than the system takes of a connection that nobody reads. */
 const LARGE = 20;
 const PAGE = messagesOf(LARGE, '?after=1&before=900000');
@@ -107,6 +108,28 @@ test('a large page that waits to be made counts as what its client leaves, and a
   // Its turn came when there was no room for it, and now there is.
   expect((await waiting).status).toBe(200);
   await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
+});
+
+test('a page that waits to be made for a customer counts with the bytes that it was cut from: they are held, too', async () => {
+  const { backscroll, chatwoot } = await startHouse({ clients: CLIENTS });
+  chatwoot.table.addConversation(1, LARGE);
+  for (let nth = 0; nth < 20; nth++) {
+    chatwoot.table.insert({ accountId: 1, conversationId: LARGE, content: 'x'.repeat(2000) });
+  }
+  let goOn = (): void => undefined;
+  const turn = new Promise<void>((resolve) => (goOn = resolve));
+  const renderInTurns = vi.spyOn(Renderer.prototype, 'renderInTurns').mockImplementation(async () => {
+    await turn;
+    return null;
+  });
+  onTestFinished(() => renderInTurns.mockRestore());
+  const waiting = as(KEYS.widget, backscroll, messagesOf(LARGE));
+  await vi.waitFor(() => expect(renderInTurns).toHaveBeenCalledTimes(1));
+  const { body, rows } = renderInTurns.mock.calls[0]![1];
+  expect(await unreadOf(backscroll)).toBeGreaterThan(rows.reduce((sum, { raw }) => sum + raw.length, body!.length));
+  renderInTurns.mockRestore();
+  goOn();
+  expect((await waiting).status).toBe(200);
 });
 
 test('a large page of what is known is made of what is there anyway: while it waits it counts little', async () => {
