@@ -183,6 +183,20 @@ describe('an outdated reading', () => {
     expect(learn(timeline, reading(between(0, 5), [row(1, 20)]), learnContext())).toEqual({ timeline, outcome: 'outdated' });
   });
 
+  test('is outdated by a reading of all rows, too, after which fewer of those that pass the filter were read', () => {
+    const [old, fresh] = [86_300, 86_390];
+    const timeline = knownBelow(
+      0,
+      reading(latest, [row(1, old)], 10),
+      reading(
+        filtered(latest),
+        span(4, 7).map((id) => row(id, fresh)),
+        20,
+      ),
+    );
+    expect(outcomeOf(timeline, reading(latest, [row(1, old), row(3, old + 1)]))).toBe('outdated');
+  });
+
   test('is outdated by the tail, too, however soon that expires', () => {
     const timeline = knownBelow(0, reading(latest, [], 10));
     expect(outcomeOf(timeline, reading(latest, [row(86_400)]))).toBe('outdated');

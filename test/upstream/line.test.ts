@@ -65,6 +65,16 @@ describe('the line', () => {
     expect(upstream.sent.map(({ at }) => at - 1_000_000)).toEqual([0, 0, 1000, 1000, 2000]);
   });
 
+  it('lets one that waits for the rate go before one that comes as soon as there is more of it', async () => {
+    const { upstream, read } = guarded({ connections: 1, rate: { max: 2, windowMs: 1000 } }, (held) => held.answer());
+    await Promise.all([read(1), read(2)]);
+    const waits = read(3);
+    await settle();
+    vi.setSystemTime(1_001_000);
+    await Promise.all([waits, read(4)]);
+    expect(upstream.sent.map(({ conversation }) => conversation)).toEqual([1, 2, 3, 4]);
+  });
+
   it('is full at its bound and says when to come again', async () => {
     const { upstream, guard, read, events } = guarded({ connections: 1, waitingMax: 2, rate: { max: 2, windowMs: 8000 } });
     const ends = [read(1), read(2), read(3)];
