@@ -48,6 +48,16 @@ describe('turns', () => {
     await Promise.all(ends);
   });
 
+  it('of a read that several want is that of the one who wanted it first, where none of them has had any', () => {
+    const turns = new Turns<Turn>();
+    const shared = turnOf('first');
+    shared.readers.join('second');
+    turns.took(shared);
+    const [own, other] = [turnOf('first'), turnOf('second')];
+    for (const read of [own, other]) turns.add(read);
+    expect(turns.next(() => true)).toBe(other);
+  });
+
   it('of a read that several want are those of all of them', () => {
     const turns = new Turns<Turn>();
     const [first, shared, third, seldom] = ['greedy', 'greedy', 'greedy', 'seldom'].map(turnOf) as [Turn, Turn, Turn, Turn];

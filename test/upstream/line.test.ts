@@ -75,6 +75,14 @@ describe('the line', () => {
     expect(upstream.sent.map(({ conversation }) => conversation)).toEqual([1, 2, 3, 4]);
   });
 
+  it('takes one whose turn comes at the last moment at which it is of use', async () => {
+    const { upstream, read } = guarded({ rate: { max: 2, windowMs: 9000 }, timeoutMs: 10_000 }, (held) => held.answer());
+    const ends = [1, 2, 3].map((id) => read(id));
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(await Promise.all(ends)).toEqual(['ok', 'ok', 'ok']);
+    expect(upstream.sent).toHaveLength(3);
+  });
+
   it('is full at its bound and says when to come again', async () => {
     const { upstream, guard, read, events } = guarded({ connections: 1, waitingMax: 2, rate: { max: 2, windowMs: 8000 } });
     const ends = [read(1), read(2), read(3)];
