@@ -92,3 +92,11 @@ test('of the header in which it came, no more is kept than the token', () => {
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(8_000_000);
   expect(known.find(`eyJ7.${'x'.repeat(20)}.x`)).toBeDefined();
 });
+
+test('the bound counts the tokens, which may be as long as headers', () => {
+  const known = new KnownTokens();
+  const reader = { clientName: 'jwt', scope: '*', view: 'customer', mayBypass: false } as const;
+  const tokens = Array.from({ length: 1000 }, (_, n) => `${n} ${'x'.repeat(15_000)}`);
+  for (const token of tokens) known.keep(token, { reader, keys: known, exp: 1, nbf: undefined });
+  expect(tokens.filter((token) => known.find(token) !== undefined).length).toBeLessThan(600);
+});

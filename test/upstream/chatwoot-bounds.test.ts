@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { protectUpstream } from '../../src/upstream/protected-upstream.ts';
 import { answer, CONVERSATION, failure, house, JSON_TYPE, LATEST, PAGE, signalled } from './house.ts';
 
 describe('bounds', () => {
@@ -61,6 +62,27 @@ describe('bounds', () => {
       { timeoutMs: 100 },
     );
     expect(await failure(upstream.read(CONVERSATION, LATEST))).toMatchObject({ code: 'upstream_timeout' });
+  });
+
+  it('passes the deadline also where a caller could leave and does not', async () => {
+    const { upstream } = await house(
+      (_request, response) => {
+        response.writeHead(200, JSON_TYPE);
+        const drip = setInterval(() => response.write(' '), 10);
+        response.on('close', () => clearInterval(drip));
+      },
+      { timeoutMs: 100 },
+    );
+    const { signal } = new AbortController();
+    expect(await failure(upstream.read(CONVERSATION, LATEST, signal))).toMatchObject({ code: 'upstream_timeout' });
+    expect(await upstream.check(signal)).toMatch(/did not answer in time/);
+    const guard = protectUpstream(upstream, {
+      rate: { max: 9, windowMs: 1000 },
+      connections: 1,
+      timeoutMs: 50,
+      now: () => performance.now(),
+    });
+    expect(await failure(guard.read(CONVERSATION, LATEST, signal))).toMatchObject({ code: 'upstream_timeout' });
   });
 
   it('counts waiting for a connection against the deadline', async () => {
