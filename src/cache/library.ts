@@ -26,6 +26,7 @@ import { AnswerCut } from '../upstream/map-broken-exchange.ts';
 import { Refused } from '../upstream/refused.ts';
 import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
 import { DueMarks } from './due-marks.ts';
+import { extentTest, type Extent } from './extent.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
@@ -97,12 +98,6 @@ export interface ProveDemand {
   readonly asOf?: number | undefined;
   /** Upstream fails. */
   readonly stale?: boolean;
-}
-
-/** Which conversations: all, those of an account, or one. */
-export interface Extent {
-  readonly accountId?: number;
-  readonly conversationId?: number;
 }
 
 export class Library {
@@ -596,12 +591,4 @@ function isTooLarge(error: unknown): boolean {
 function hasBadRow(error: unknown): boolean {
   if (error instanceof AnswerCut) return true;
   return error instanceof BackscrollError && (error.code === 'upstream_invalid' || error.upstream?.status === 500);
-}
-
-/** A test for the keys of `conversationKey`. */
-export function extentTest({ accountId, conversationId }: Extent): (key: string) => boolean {
-  if (accountId === undefined) return () => true;
-  if (conversationId === undefined) return (key) => key.startsWith(`${accountId}/`);
-  const only = conversationKey({ accountId, conversationId });
-  return (key) => key === only;
 }

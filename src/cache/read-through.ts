@@ -13,8 +13,9 @@ import type { ConversationId, TimestampQuery, Unlearnable, UpstreamAnswer } from
 import { abortable } from '../upstream/abortable.ts';
 import { applyChange } from './apply-change.ts';
 import type { Change } from './changes.ts';
+import type { Extent } from './extent.ts';
 import type { KeptProof } from './kept-proof.ts';
-import type { Extent, Landed, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
+import type { Landed, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
 import { endsKnowledge, keyOf, Library } from './library.ts';
 import { conversationKey } from './memory-store.ts';
 import type { Level, Outcome } from './outcome.ts';

@@ -5,7 +5,7 @@ import type { MessageId } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 import type { Change } from './changes.ts';
-import type { Extent } from './library.ts';
+import type { Extent } from './extent.ts';
 
 /** A reading, and the id below which every id had been committed when it was asked, as far as its reader knew. */
 export interface SharedReading {

@@ -2,7 +2,7 @@
 // needs it.
 
 import type { FastifyInstance } from 'fastify';
-import type { Extent } from '../cache/library.ts';
+import type { Extent } from '../cache/extent.ts';
 import type { ReadThrough } from '../cache/read-through.ts';
 import { BackscrollError, invalidParameter } from '../errors.ts';
 import type { Query } from '../timeline/query.ts';

@@ -3,7 +3,7 @@
 
 import { LRUCache } from 'lru-cache';
 import { joinBodySteps } from '../cache/join-body.ts';
-import { extentTest, type Extent } from '../cache/library.ts';
+import { extentTest, type Extent } from '../cache/extent.ts';
 import { conversationKey } from '../cache/memory-store.ts';
 import type { View } from '../clients/client.ts';
 import { CUSTOMER_AT_ONCE_BYTES, customerPageSteps } from '../clients/view.ts';

@@ -3,7 +3,7 @@
 import type { KeyObject } from 'node:crypto';
 import { Type } from 'typebox';
 import { Value } from 'typebox/value';
-import type { Extent } from '../cache/library.ts';
+import type { Extent } from '../cache/extent.ts';
 import type { Announcement } from '../cache/shared-level.ts';
 import { open, seal } from './seal.ts';
 

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../cache/changes.ts';
-import { extentTest, type Extent } from '../cache/library.ts';
+import { extentTest, type Extent } from '../cache/extent.ts';
 import { conversationKey } from '../cache/memory-store.ts';
 import type { Announcement, Reach } from '../cache/shared-level.ts';
 import type { ConversationId } from '../upstream/upstream.ts';

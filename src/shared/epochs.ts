@@ -1,7 +1,7 @@
 // Under what each conversation's knowledge is shared now. Whoever has something forgotten moves it to the next epoch, whose log has
 // another name: what was asked before stays under the old name, where nobody looks, however late it is appended.
 
-import type { Extent } from '../cache/library.ts';
+import type { Extent } from '../cache/extent.ts';
 import type { ConversationId } from '../upstream/upstream.ts';
 
 /** The field of all conversations, and the one that numbers changes; no extent has their names. */

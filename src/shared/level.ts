@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '../cache/changes.ts';
-import type { Extent } from '../cache/library.ts';
+import type { Extent } from '../cache/extent.ts';
 import type {
   AnnounceOptions,
   Announcement,
