@@ -1,7 +1,6 @@
 // What is known, and how it comes to be known: every upstream read goes through here, is shared by all who want it, and is
 // learnt in the same turn in which its answer arrives.
 
-import type { OwnToken } from '../upstream/own-token.ts';
 import { BackscrollError } from '../errors.ts';
 import type { Due } from '../timeline/changes.ts';
 import { bothDue, lastDueAt } from '../timeline/changes.ts';
@@ -18,13 +17,11 @@ import type { Gap, Proof } from '../timeline/prove.ts';
 import { highestId, settledTop } from '../timeline/prove.ts';
 import type { LearnOutcome } from '../timeline/learn.ts';
 import type { MessageId, Query } from '../timeline/query.ts';
-import { idRange, queryKey, takesNewest } from '../timeline/query.ts';
+import { idRange, takesNewest } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
 import type { Sequence } from '../timeline/sequence.ts';
 import { heardOfId, NOTHING_SEEN, sawRows, withoutMarks } from '../timeline/sequence.ts';
-import { AnswerCut } from '../upstream/map-broken-exchange.ts';
-import { Refused } from '../upstream/refused.ts';
-import type { ConversationId, ReadPriority, TimestampQuery, Upstream, UpstreamAnswer } from '../upstream/upstream.ts';
+import type { ConversationId, TimestampQuery, Upstream } from '../upstream/upstream.ts';
 import { DueMarks } from './due-marks.ts';
 import { extentTest, type Extent } from './extent.ts';
 import type { Flight } from './flights.ts';
@@ -35,9 +32,12 @@ import { conversationKey, conversationOfKey, MemoryStore } from './memory-store.
 import { holds, type Circumstances, type KeptProof } from './kept-proof.ts';
 import { MissingConversations } from './missing.ts';
 import { NewestTurns } from './newest-turns.ts';
-import type { CacheObserver, ReadReason } from './observer.ts';
+import type { CacheObserver } from './observer.ts';
 import type { Outlook } from './outlook.ts';
 import { nextRead } from './outlook.ts';
+import { endsKnowledge, hadNoTurn, isTooLarge } from './read-errors.ts';
+import type { Landed, ProveDemand, ReadOptions, TailDemand } from './reads.ts';
+import { keyOf } from './reads.ts';
 import { ReadsUnderWay } from './reads-under-way.ts';
 import type { AnnounceOptions, Announcement, Lease, Reach, SharedLevel } from './shared-level.ts';
 
@@ -56,48 +56,6 @@ export interface LibraryOptions {
   readonly shared?: SharedLevel;
   /** Told what is forgotten as soon as it is, so that what others made of it goes too. */
   readonly onForgotten?: (extent: Extent) => void;
-}
-
-/** What a read brought, and whether it is kept. */
-export interface Landed {
-  readonly answer: UpstreamAnswer;
-  readonly stored: boolean;
-}
-
-export interface ReadOptions {
-  readonly reason: ReadReason;
-  /** Who waits for it: reads behind answers give way to callers. */
-  readonly priority: ReadPriority;
-  /** Who wants it, for turns at Chatwoot to be fair by reader. */
-  readonly reader?: string | undefined;
-  /** The trace that it is part of; of several who want it, that of the first. */
-  readonly traceparent?: string | undefined;
-  /** With a caller's own token. */
-  readonly own?: OwnToken | undefined;
-  /** Called when it has its turn at Chatwoot, with the exchange that begins, and again for each attempt. */
-  readonly onTurn?: ((exchange: Promise<unknown>) => void) | undefined;
-  /** Join only a read sent at or after this moment, ms. Default: one that is young enough to be shown. */
-  readonly asOf?: number | undefined;
-  /** Of the caller who wants it. */
-  readonly tail?: TailDemand | undefined;
-  /** Aborts when the one who wants it has gone. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What a caller demands of the newest rows. */
-export interface TailDemand {
-  /** When it asked, ms. */
-  readonly cameAt: number;
-  /** How old they may have been then, ms. Default: TAIL_MAX_AGE. */
-  readonly maxAgeMs?: number | undefined;
-}
-
-export interface ProveDemand {
-  readonly tail?: TailDemand;
-  /** The newest page as of this moment, ms. */
-  readonly asOf?: number | undefined;
-  /** Upstream fails. */
-  readonly stale?: boolean;
 }
 
 export class Library {
@@ -563,32 +521,3 @@ export class Library {
 
 /** After so long it is looked again for what others have learnt of old rows, although the newest are what is missing. */
 const TAKEN_ANEW_MS = 10_000;
-
-/** What tells reads of a page from others. */
-export function keyOf(query: Query | TimestampQuery): string {
-  if (query.mode !== 'before_timestamp') return queryKey(query);
-  return `${query.mode} ${query.beforeTimestamp} ${query.publicOnly ? 'public' : 'all'}`;
-}
-
-/** Whether this is upstream's word on the conversation, or on who reads it: every other read would be told the same. */
-export function endsKnowledge(error: unknown): error is BackscrollError {
-  return error instanceof BackscrollError && WORDS_ON_CONVERSATION.has(error.code);
-}
-
-const WORDS_ON_CONVERSATION: ReadonlySet<string> = new Set(['not_found', 'upstream_forbidden', 'upstream_credentials']);
-
-/** Whether a read was refused for its place in line alone. */
-function hadNoTurn(error: unknown): boolean {
-  return error instanceof Refused && (error.reason === 'late' || error.reason === 'full');
-}
-
-/** Whether a read was too much for Chatwoot: a smaller one may not be. */
-function isTooLarge(error: unknown): boolean {
-  return hasBadRow(error) || (error instanceof BackscrollError && error.code === 'upstream_timeout');
-}
-
-/** Whether Chatwoot fails on what was read: one row is enough for that (contract 2.2), and another page may not have it. */
-function hasBadRow(error: unknown): boolean {
-  if (error instanceof AnswerCut) return true;
-  return error instanceof BackscrollError && (error.code === 'upstream_invalid' || error.upstream?.status === 500);
-}

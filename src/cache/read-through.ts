@@ -15,13 +15,16 @@ import { applyChange } from './apply-change.ts';
 import type { Change } from './changes.ts';
 import type { Extent } from './extent.ts';
 import type { KeptProof } from './kept-proof.ts';
-import type { Landed, LibraryOptions, ReadOptions, TailDemand } from './library.ts';
-import { endsKnowledge, keyOf, Library } from './library.ts';
+import type { LibraryOptions } from './library.ts';
+import { Library } from './library.ts';
 import { conversationKey } from './memory-store.ts';
 import type { Level, Outcome } from './outcome.ts';
 import type { Outlook } from './outlook.ts';
 import { Probes } from './probes.ts';
 import { ReadBehind, SEAL_READS_MAX } from './read-behind.ts';
+import { endsKnowledge } from './read-errors.ts';
+import type { Landed, ReadOptions, TailDemand } from './reads.ts';
+import { keyOf } from './reads.ts';
 import type { Lease, Reach } from './shared-level.ts';
 import { SharedReads } from './shared-reads.ts';
 

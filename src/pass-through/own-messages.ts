@@ -3,7 +3,7 @@
 
 import type { FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
-import { endsKnowledge } from '../cache/library.ts';
+import { endsKnowledge } from '../cache/read-errors.ts';
 import type { Answer, Demand, ReadThrough } from '../cache/read-through.ts';
 import type { OwnToken } from '../upstream/own-token.ts';
 import { BackscrollError } from '../errors.ts';
