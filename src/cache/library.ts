@@ -23,12 +23,13 @@ import type { Sequence } from '../timeline/sequence.ts';
 import { heardOfId, NOTHING_SEEN, sawRows, withoutMarks } from '../timeline/sequence.ts';
 import type { ConversationId, TimestampQuery, Upstream } from '../upstream/upstream.ts';
 import { DueMarks } from './due-marks.ts';
+import { Dues } from './dues.ts';
 import { extentTest, type Extent } from './extent.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { exactly, learnInto, modeOf, proveFrom } from './knowledge.ts';
-import { conversationKey, conversationOfKey, MemoryStore } from './memory-store.ts';
+import { conversationKey, MemoryStore } from './memory-store.ts';
 import { holds, type Circumstances, type KeptProof } from './kept-proof.ts';
 import { MissingConversations } from './missing.ts';
 import { NewestTurns } from './newest-turns.ts';
@@ -38,7 +39,6 @@ import { nextRead } from './outlook.ts';
 import { endsKnowledge, hadNoTurn, isTooLarge } from './read-errors.ts';
 import type { Landed, ProveDemand, ReadOptions, TailDemand } from './reads.ts';
 import { keyOf } from './reads.ts';
-import { ReadsUnderWay } from './reads-under-way.ts';
 import type { AnnounceOptions, Announcement, Lease, Reach, SharedLevel } from './shared-level.ts';
 
 export interface LibraryOptions {
@@ -66,9 +66,7 @@ export class Library {
   #mode: HistoryMode;
   #sequence: Sequence = NOTHING_SEEN;
   readonly #newestTurns: NewestTurns;
-  readonly #underWay = new ReadsUnderWay();
-  /** Of conversations that are not known here and may be taken from others. */
-  readonly #dueMarks: DueMarks | null;
+  readonly #dues: Dues;
   /** How often something has been forgotten: what is on its way from the others is then left. */
   #forgotten = 0;
 
@@ -77,10 +75,10 @@ export class Library {
     this.#mode = options.mode;
     this.#newestTurns = new NewestTurns(options.freshness.settleMs);
     const dueMarks = options.shared === undefined ? null : new DueMarks();
-    this.#dueMarks = dueMarks;
     this.#store = new MemoryStore(options.memoryBytesMax, (key, { due }) =>
       dueMarks?.mark(key, (marked) => bothDue(marked, due)),
     );
+    this.#dues = new Dues(this.#store, dueMarks);
     this.#flights = new Flights();
   }
 
@@ -117,15 +115,7 @@ export class Library {
 
   /** From now on this conversation is. */
   giveUpProofsOf(conversation: ConversationId): void {
-    this.#keep(conversation, exactly({ ...this.#store.get(conversation), due: this.#dueOf(conversation) }));
-  }
-
-  /** Keeps what is known, or, where it does not fit into memory, what is due of it. */
-  #keep(conversation: ConversationId, knowledge: Knowledge): void {
-    const key = conversationKey(conversation);
-    this.#store.set(conversation, knowledge);
-    if (this.#store.has(conversation)) this.#dueMarks?.delete(key);
-    else this.#dueMarks?.mark(key, (due) => bothDue(due, knowledge.due));
+    this.#dues.keep(conversation, exactly({ ...this.#store.get(conversation), due: this.#dues.of(conversation) }));
   }
 
   /**
@@ -220,20 +210,17 @@ export class Library {
   /** Parts of what is known are due, and of what is being read, as if it were known. */
   markDue(conversation: ConversationId, mark: (due: Due, knowledge: Knowledge) => Due): void {
     this.#missing.delete(conversation);
-    const knowledge = this.#store.get(conversation);
-    this.#underWay.mark(conversationKey(conversation), (due) => mark(due, knowledge));
-    if (this.#store.has(conversation)) this.#store.set(conversation, { ...knowledge, due: mark(knowledge.due, knowledge) });
-    else this.#dueMarks?.mark(conversationKey(conversation), (due) => mark(due, knowledge));
+    this.#dues.mark(conversation, mark);
   }
 
   /** Parts are due of all conversations of the account of which nothing is known here. */
   markUnknownDue(accountId: number, mark: (due: Due) => Due): void {
-    this.#dueMarks?.markAccount(accountId, mark);
+    this.#dues.markUnknown(accountId, mark);
   }
 
   /** What became due until `at` (ms) of conversations of which nothing is known here has been lost. */
   loseDue(at: number): void {
-    this.#dueMarks?.lose(at);
+    this.#dues.loseUnknown(at);
   }
 
   /** Another process found that ids do not rise: nothing that was seen vouches, nor do rows created before this second. */
@@ -248,9 +235,7 @@ export class Library {
 
   /** The conversations of an account, or of one of its contacts, of which something is known or being read. */
   concernedBy(accountId: number, contactId?: number): readonly ConversationId[] {
-    const known = contactId === undefined ? this.#store.ofAccount(accountId) : this.#store.ofContact(accountId, contactId);
-    const beingRead = [...this.#underWay.keys()].filter((key) => key.startsWith(`${accountId}/`)).map(conversationOfKey);
-    return [...known, ...beingRead.filter((conversation) => !this.#store.has(conversation))];
+    return this.#dues.concernedBy(accountId, contactId);
   }
 
   /** Reads upstream, or joins one who does. `shared` is true for all but the one who caused it. */
@@ -273,7 +258,7 @@ export class Library {
     let epoch: string | null = null;
     const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
       this.#options.observer.upstreamRead(reason, conversation, reader);
-      const end = this.#underWay.begin(conversationKey(conversation));
+      const end = this.#dues.beginRead(conversation);
       try {
         const answer = await this.#options.upstream.read(conversation, query, abort, {
           priority,
@@ -327,15 +312,7 @@ export class Library {
     const cameAt = tail?.cameAt ?? this.now;
     const oldestMeta = this.now - metaLifetime(freshness, !isSettled).usableMs;
     const oldest = isSettled ? oldestMeta : Math.max(oldestMeta, cameAt - tailLifetime(freshness).usableMs);
-    return Math.max(oldest, Math.min(cameAt, lastDueAt(this.#dueOf(conversation))));
-  }
-
-  /** What is due, also of what comes of reads under way. */
-  #dueOf(conversation: ConversationId): Due {
-    const key = conversationKey(conversation);
-    // An account's marks are of those that were not known when it changed.
-    const isKnown = this.#dueMarks === null || this.#store.has(conversation);
-    return this.#underWay.dueWith(key, isKnown ? this.#store.get(conversation).due : this.#dueMarks.of(key));
+    return Math.max(oldest, Math.min(cameAt, lastDueAt(this.#dues.of(conversation))));
   }
 
   /**
@@ -476,11 +453,11 @@ export class Library {
       vouched,
       settleMs: freshness.settleMs,
       expiredBefore: reading.askedAt - historyLifetime(freshness).usableMs,
-      mayComeLate: this.#dueMarks !== null,
+      mayComeLate: this.#options.shared !== undefined,
     };
-    const before = { ...this.#store.get(conversation), due: this.#dueOf(conversation) };
+    const before = { ...this.#store.get(conversation), due: this.#dues.of(conversation) };
     const { knowledge, outcome } = learnInto(before, this.#mode, reading, context);
-    this.#keep(conversation, knowledge);
+    this.#dues.keep(conversation, knowledge);
     return outcome;
   }
 
