@@ -5,22 +5,17 @@ import { BackscrollError } from '../errors.ts';
 import type { Due } from '../timeline/changes.ts';
 import { bothDue, lastDueAt } from '../timeline/changes.ts';
 import type { Freshness } from '../timeline/freshness.ts';
-import { historyLifetime, metaLifetime, tailLifetime } from '../timeline/freshness.ts';
-import { vouchedFrontier } from '../timeline/frontier.ts';
+import { metaLifetime, tailLifetime } from '../timeline/freshness.ts';
 import type { PlanContext } from '../timeline/plan/planned.ts';
 import { tellsMore } from '../timeline/plan/progress.ts';
 import { planSeal } from '../timeline/plan/seal.ts';
-import { endsOpen } from '../timeline/plan/seal-forward.ts';
 import type { Walk } from '../timeline/plan/walk.ts';
 import { nextWalk, restFromSeals } from '../timeline/plan/walk.ts';
 import type { Gap, Proof } from '../timeline/prove.ts';
 import { highestId, settledTop } from '../timeline/prove.ts';
-import type { LearnOutcome } from '../timeline/learn.ts';
 import type { MessageId, Query } from '../timeline/query.ts';
 import { idRange, takesNewest } from '../timeline/query.ts';
 import type { Reading } from '../timeline/reading.ts';
-import type { Sequence } from '../timeline/sequence.ts';
-import { heardOfId, NOTHING_SEEN, sawRows, withoutMarks } from '../timeline/sequence.ts';
 import type { ConversationId, TimestampQuery, Upstream } from '../upstream/upstream.ts';
 import { DueMarks } from './due-marks.ts';
 import { Dues } from './dues.ts';
@@ -28,9 +23,10 @@ import { extentTest, type Extent } from './extent.ts';
 import type { Flight } from './flights.ts';
 import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
-import { exactly, learnInto, modeOf, proveFrom } from './knowledge.ts';
+import { exactly, modeOf, proveFrom } from './knowledge.ts';
 import { conversationKey, MemoryStore } from './memory-store.ts';
 import { holds, type Circumstances, type KeptProof } from './kept-proof.ts';
+import { Learning } from './learning.ts';
 import { MissingConversations } from './missing.ts';
 import { NewestTurns } from './newest-turns.ts';
 import type { CacheObserver } from './observer.ts';
@@ -64,9 +60,9 @@ export class Library {
   readonly #missing = new MissingConversations();
   readonly #flights: Flights<Landed>;
   #mode: HistoryMode;
-  #sequence: Sequence = NOTHING_SEEN;
   readonly #newestTurns: NewestTurns;
   readonly #dues: Dues;
+  readonly #learning: Learning;
   /** How often something has been forgotten: what is on its way from the others is then left. */
   #forgotten = 0;
 
@@ -80,6 +76,19 @@ export class Library {
     );
     this.#dues = new Dues(this.#store, dueMarks);
     this.#flights = new Flights();
+    this.#learning = new Learning({
+      now: options.now,
+      freshness: options.freshness,
+      observer: options.observer,
+      store: this.#store,
+      dues: this.#dues,
+      mode: () => this.#mode,
+      mayComeLate: options.shared !== undefined,
+      onRefuted: (marksFrom) => {
+        this.forget({});
+        void this.announce({ kind: 'purge', extent: {}, marksFrom });
+      },
+    });
   }
 
   get now(): number {
@@ -153,7 +162,7 @@ export class Library {
       found,
       next: found.proved ? null : nextRead(knowledge, query, found, { ...planContext, due: knowledge.due, mode, isNewestDue }),
       isShownStale: proveFrom(knowledge, this.#mode, query, { ...context, stale: true }).proved,
-      frontier: vouchedFrontier(this.#sequence.seen, now, this.#options.freshness.settleMs),
+      frontier: this.#learning.vouchedAt(now),
     };
   }
 
@@ -225,12 +234,12 @@ export class Library {
 
   /** Another process found that ids do not rise: nothing that was seen vouches, nor do rows created before this second. */
   distrustMarks(marksFrom: number): void {
-    this.#sequence = withoutMarks(this.#sequence, marksFrom);
+    this.#learning.distrustMarks(marksFrom);
   }
 
   /** An id has been handed out: whoever told of it had read it. */
   heardOf(id: MessageId): void {
-    this.#sequence = heardOfId(this.#sequence, id, this.now, this.#options.freshness.settleMs);
+    this.#learning.heardOf(id);
   }
 
   /** The conversations of an account, or of one of its contacts, of which something is known or being read. */
@@ -273,7 +282,8 @@ export class Library {
         });
         // What this server may not read itself must not come to those who read with its keys.
         if (own !== undefined && !this.#store.has(conversation)) return { answer, stored: false };
-        if (answer.kind === 'unlearnable' && answer.because === 'order') this.#distrust(conversation, flight);
+        if (answer.kind === 'unlearnable' && answer.because === 'order')
+          this.#learning.distrust(conversation, !flight.invalidated);
         return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight, epoch) };
       } catch (error) {
         if (own === undefined) this.#heed(conversation, error, flight);
@@ -333,8 +343,8 @@ export class Library {
     // What went from memory meanwhile is not known any more, so the next take begins anew.
     const isRest = cursor === '' || (now?.epoch === epoch && now.cursor !== '');
     if (!isSame || !isRest) return { readings: 0, lease: taken.lease };
-    for (const { reading, vouched } of taken.readings) {
-      this.#learnOfOthers(conversation, reading, vouched);
+    for (const reading of taken.readings) {
+      this.#learning.learnOfOthers(conversation, reading);
       if (forgotten !== this.#forgotten) return { readings: 0, lease: taken.lease };
     }
     if (this.#store.has(conversation))
@@ -410,70 +420,14 @@ export class Library {
   }
 
   #learn(conversation: ConversationId, reading: Reading, flight: Flight<Landed>, epoch: string | null): boolean {
-    const { observer, shared } = this.#options;
+    // What refutes the sequence invalidates every flight, this one too, and is kept itself.
     const { invalidated } = flight;
-    this.#see(reading);
+    this.#learning.see(reading);
     if (invalidated) return false;
     this.#missing.delete(conversation);
-    const before = this.#store.get(conversation);
-    const vouched = vouchedFrontier(this.#sequence.seen, reading.askedAt, this.#options.freshness.settleMs);
-    const outcome = this.#learnInto(conversation, reading, vouched);
-    observer.learnt(outcome, conversation);
-    if (observer.appeared !== undefined) this.#tellOfAppeared(conversation, before, reading);
-    const isLearnt = outcome === 'learnt' || outcome === 'contradiction';
-    if (isLearnt && epoch !== null) shared?.append(conversation, epoch, { reading, vouched });
-    return isLearnt;
-  }
-
-  /** The same for what another process has read. What it said of the conversation is not newer than what is remembered here. */
-  #learnOfOthers(conversation: ConversationId, reading: Reading, vouched: MessageId): void {
-    if (this.now - reading.askedAt > historyLifetime(this.#options.freshness).usableMs + this.#options.freshness.staleIfErrorMs)
-      return;
-    if (this.#see(reading)) return;
-    const own = vouchedFrontier(this.#sequence.seen, reading.askedAt, this.#options.freshness.settleMs);
-    const outcome = this.#learnInto(conversation, reading, Math.max(own, vouched));
-    this.#options.observer.learntOfOthers?.(outcome, conversation);
-  }
-
-  /** Sees that ids rise. @returns whether they do not, so that all is forgotten */
-  #see(reading: Reading): boolean {
-    const { sequence, refutation } = sawRows(this.#sequence, reading.rows, this.now, this.#options.freshness.settleMs);
-    this.#sequence = sequence;
-    if (refutation === null) return false;
-    // Of what is known, nobody can say what rested on it. After a restore, rows are gone and their ids are others' besides.
-    this.forget({});
-    void this.announce({ kind: 'purge', extent: {}, marksFrom: sequence.marksFrom });
-    this.#options.observer.sequenceRefuted(refutation);
-    return true;
-  }
-
-  #learnInto(conversation: ConversationId, reading: Reading, vouched: MessageId): LearnOutcome {
-    const { freshness } = this.#options;
-    const context = {
-      vouched,
-      settleMs: freshness.settleMs,
-      expiredBefore: reading.askedAt - historyLifetime(freshness).usableMs,
-      mayComeLate: this.#options.shared !== undefined,
-    };
-    const before = { ...this.#store.get(conversation), due: this.#dues.of(conversation) };
-    const { knowledge, outcome } = learnInto(before, this.#mode, reading, context);
-    this.#dues.keep(conversation, knowledge);
-    return outcome;
-  }
-
-  #tellOfAppeared(conversation: ConversationId, { timeline }: Knowledge, { rows, askedAt }: Reading): void {
-    const highest = highestId(timeline);
-    const last = timeline.statements.at(-1);
-    if (highest < 0 || last === undefined || last.hi !== Infinity || endsOpen(timeline, { publicOnly: false })) return;
-    const ids = rows.map(({ id }) => id).filter((id) => id > highest);
-    if (ids.length === 0 || last.askedAt > askedAt) return;
-    this.#options.observer.appeared?.(conversation, ids, { askedAt, previousAskedAt: last.askedAt });
-  }
-
-  /** Ends proofs for a conversation of which an answer came that the finder does not give. */
-  #distrust(conversation: ConversationId, flight: Flight<Landed>): void {
-    this.#options.observer.learnt('foreign', conversation);
-    if (!flight.invalidated) this.#store.set(conversation, exactly(this.#store.get(conversation)));
+    const learnt = this.#learning.learn(conversation, reading);
+    if (learnt !== null && epoch !== null) this.#options.shared?.append(conversation, epoch, learnt);
+    return learnt !== null;
   }
 
   /** Upstream's "not there" and "not allowed" end what is known of the conversation: erased data is not served, stale or not. */
