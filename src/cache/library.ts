@@ -35,7 +35,8 @@ import { nextRead } from './outlook.ts';
 import { endsKnowledge, hadNoTurn, isTooLarge } from './read-errors.ts';
 import type { Landed, ProveDemand, ReadOptions, TailDemand } from './reads.ts';
 import { keyOf } from './reads.ts';
-import type { AnnounceOptions, Announcement, Lease, Reach, SharedLevel } from './shared-level.ts';
+import type { AnnounceOptions, Announcement, Reach, SharedLevel } from './shared-level.ts';
+import { Taking, type Took } from './taking.ts';
 
 export interface LibraryOptions {
   readonly upstream: Upstream;
@@ -63,8 +64,8 @@ export class Library {
   readonly #newestTurns: NewestTurns;
   readonly #dues: Dues;
   readonly #learning: Learning;
-  /** How often something has been forgotten: what is on its way from the others is then left. */
-  #forgotten = 0;
+  /** Null where this process is the only one. */
+  readonly #taking: Taking | null;
 
   constructor(options: LibraryOptions) {
     this.#options = options;
@@ -89,6 +90,9 @@ export class Library {
         void this.announce({ kind: 'purge', extent: {}, marksFrom });
       },
     });
+    const learn = this.#learning.learnOfOthers.bind(this.#learning);
+    this.#taking =
+      options.shared === undefined ? null : new Taking({ shared: options.shared, store: this.#store, now: options.now, learn });
   }
 
   get now(): number {
@@ -329,40 +333,18 @@ export class Library {
    * Learns what others have read since the last time. @returns how many readings there were, and the lease that was wanted; null where
    * nothing can be had of others.
    */
-  async take(conversation: ConversationId, wants?: string): Promise<{ readings: number; lease: Lease | 'held' | null } | null> {
-    const { shared } = this.#options;
-    const epoch = shared?.epochOf(conversation) ?? null;
-    if (shared === undefined || epoch === null) return null;
-    const forgotten = this.#forgotten;
-    const before = this.#store.get(conversation).taken;
-    const cursor = before?.epoch === epoch ? before.cursor : '';
-    const taken = await shared.take(conversation, { epoch, cursor, wants });
-    if (taken === null) return null;
-    const isSame = forgotten === this.#forgotten && shared.epochOf(conversation) === epoch;
-    const now = this.#store.get(conversation).taken;
-    // What went from memory meanwhile is not known any more, so the next take begins anew.
-    const isRest = cursor === '' || (now?.epoch === epoch && now.cursor !== '');
-    if (!isSame || !isRest) return { readings: 0, lease: taken.lease };
-    for (const reading of taken.readings) {
-      this.#learning.learnOfOthers(conversation, reading);
-      if (forgotten !== this.#forgotten) return { readings: 0, lease: taken.lease };
-    }
-    if (this.#store.has(conversation))
-      this.#store.set(conversation, {
-        ...this.#store.get(conversation),
-        taken: { epoch, cursor: taken.cursor, at: this.now },
-      });
-    return { readings: taken.readings.length, lease: taken.lease };
+  take(conversation: ConversationId, wants?: string): Promise<Took | null> {
+    return this.#taking?.take(conversation, wants) ?? Promise.resolve(null);
   }
 
   /** Whether others may know what is missing here: not where only their latest word would do, and that is as good as none. */
   mayBeTaken(conversation: ConversationId, query: Query, gap: Gap, { tail, asOf }: ProveDemand): boolean {
-    const epoch = this.#options.shared?.epochOf(conversation) ?? null;
-    if (epoch === null || asOf !== undefined) return false;
-    const { taken, timeline } = this.#store.get(conversation);
-    if (taken?.epoch !== epoch || this.now - taken.at > TAKEN_ANEW_MS) return true;
+    if (this.#taking === null || asOf !== undefined) return false;
+    const lastTake = this.#taking.lastTake(conversation);
+    if (lastTake === 'impossible') return false;
+    if (lastTake === 'due') return true;
     if (this.isFed(conversation) || tailLifetime(this.#freshnessFor(tail)).usableMs > 0) return true;
-    return gap.lacks !== 'ids' || gap.ids.lo < settledTop(timeline, query.publicOnly);
+    return gap.lacks !== 'ids' || gap.ids.lo < settledTop(this.#store.get(conversation).timeline, query.publicOnly);
   }
 
   /** Has all other processes hear of it, too. */
@@ -409,7 +391,7 @@ export class Library {
     const concerns = extentTest(extent);
     this.#flights.invalidate((key) => concerns(key.slice(0, key.indexOf(' '))));
     this.#missing.clear();
-    this.#forgotten++;
+    this.#taking?.forgot();
     this.#options.onForgotten?.(extent);
     return this.#store.deleteWhere(concerns);
   }
@@ -445,10 +427,7 @@ export class Library {
     const prefix = `${conversationKey(conversation)} `;
     this.#flights.invalidate((key) => key.startsWith(prefix));
     this.#store.delete(conversation);
-    this.#forgotten++;
+    this.#taking?.forgot();
     this.#options.onForgotten?.(conversation);
   }
 }
-
-/** After so long it is looked again for what others have learnt of old rows, although the newest are what is missing. */
-const TAKEN_ANEW_MS = 10_000;
