@@ -1,11 +1,10 @@
-// What is known, and how it comes to be known: every upstream read goes through here, is shared by all who want it, and is
-// learnt in the same turn in which its answer arrives.
+// What is known: what follows from it, what is to be read to know more, and what ends it. How it comes to be known is in
+// upstream-reads.ts, learning.ts and, from other processes, taking.ts.
 
-import { BackscrollError } from '../errors.ts';
 import type { Due } from '../timeline/changes.ts';
-import { bothDue, lastDueAt } from '../timeline/changes.ts';
+import { bothDue } from '../timeline/changes.ts';
 import type { Freshness } from '../timeline/freshness.ts';
-import { metaLifetime, tailLifetime } from '../timeline/freshness.ts';
+import { tailLifetime } from '../timeline/freshness.ts';
 import type { PlanContext } from '../timeline/plan/planned.ts';
 import { tellsMore } from '../timeline/plan/progress.ts';
 import { planSeal } from '../timeline/plan/seal.ts';
@@ -15,16 +14,13 @@ import type { Gap, Proof } from '../timeline/prove.ts';
 import { highestId, settledTop } from '../timeline/prove.ts';
 import type { MessageId, Query } from '../timeline/query.ts';
 import { idRange, takesNewest } from '../timeline/query.ts';
-import type { Reading } from '../timeline/reading.ts';
 import type { ConversationId, TimestampQuery, Upstream } from '../upstream/upstream.ts';
 import { DueMarks } from './due-marks.ts';
 import { Dues } from './dues.ts';
 import { extentTest, type Extent } from './extent.ts';
-import type { Flight } from './flights.ts';
-import { Flights } from './flights.ts';
 import type { HistoryMode, Knowledge } from './knowledge.ts';
 import { exactly, modeOf, proveFrom } from './knowledge.ts';
-import { conversationKey, MemoryStore } from './memory-store.ts';
+import { MemoryStore } from './memory-store.ts';
 import { holds, type Circumstances, type KeptProof } from './kept-proof.ts';
 import { Learning } from './learning.ts';
 import { MissingConversations } from './missing.ts';
@@ -32,11 +28,12 @@ import { NewestTurns } from './newest-turns.ts';
 import type { CacheObserver } from './observer.ts';
 import type { Outlook } from './outlook.ts';
 import { nextRead } from './outlook.ts';
-import { endsKnowledge, hadNoTurn, isTooLarge } from './read-errors.ts';
-import type { Landed, ProveDemand, ReadOptions, TailDemand } from './reads.ts';
-import { keyOf } from './reads.ts';
+import { isTooLarge } from './read-errors.ts';
+import type { Landed, ProveDemand, ReadOptions } from './reads.ts';
+import { freshnessFor } from './reads.ts';
 import type { AnnounceOptions, Announcement, Reach, SharedLevel } from './shared-level.ts';
 import { Taking, type Took } from './taking.ts';
+import { UpstreamReads } from './upstream-reads.ts';
 
 export interface LibraryOptions {
   readonly upstream: Upstream;
@@ -59,11 +56,11 @@ export class Library {
   readonly #options: LibraryOptions;
   readonly #store: MemoryStore;
   readonly #missing = new MissingConversations();
-  readonly #flights: Flights<Landed>;
   #mode: HistoryMode;
   readonly #newestTurns: NewestTurns;
   readonly #dues: Dues;
   readonly #learning: Learning;
+  readonly #reads: UpstreamReads;
   /** Null where this process is the only one. */
   readonly #taking: Taking | null;
 
@@ -76,7 +73,6 @@ export class Library {
       dueMarks?.mark(key, (marked) => bothDue(marked, due)),
     );
     this.#dues = new Dues(this.#store, dueMarks);
-    this.#flights = new Flights();
     this.#learning = new Learning({
       now: options.now,
       freshness: options.freshness,
@@ -88,6 +84,22 @@ export class Library {
       onRefuted: (marksFrom) => {
         this.forget({});
         void this.announce({ kind: 'purge', extent: {}, marksFrom });
+      },
+    });
+    this.#reads = new UpstreamReads({
+      upstream: options.upstream,
+      now: options.now,
+      freshness: options.freshness,
+      observer: options.observer,
+      shared: options.shared,
+      store: this.#store,
+      missing: this.#missing,
+      dues: this.#dues,
+      learning: this.#learning,
+      onGone: (conversation) => {
+        const isKnown = this.#store.has(conversation);
+        this.forgetOne(conversation);
+        void this.announce({ kind: 'gone', conversation }, { isKnown });
       },
     });
     const learn = this.#learning.learnOfOthers.bind(this.#learning);
@@ -104,7 +116,7 @@ export class Library {
   }
 
   get size(): { bytes: number; conversations: number; inFlight: number } {
-    return { bytes: this.#store.bytes, conversations: this.#store.conversations, inFlight: this.#flights.size };
+    return { bytes: this.#store.bytes, conversations: this.#store.conversations, inFlight: this.#reads.underWay };
   }
 
   get(conversation: ConversationId): Knowledge {
@@ -181,7 +193,7 @@ export class Library {
     const fedSince = this.#fedSince(conversation);
     const context = {
       now,
-      freshness: this.#freshnessFor(tail),
+      freshness: freshnessFor(this.#options.freshness, tail),
       cameAt: tail?.cameAt ?? now,
       stale,
       ...(asOf === undefined ? {} : { asOf }),
@@ -257,76 +269,12 @@ export class Library {
     query: Query | TimestampQuery,
     options: ReadOptions,
   ): { result: Promise<Landed>; shared: boolean } {
-    const {
-      reason,
-      priority,
-      reader,
-      traceparent,
-      own,
-      onTurn,
-      tail,
-      asOf = this.#oldestOfUse(conversation, query, tail),
-      signal,
-    } = options;
-    let epoch: string | null = null;
-    const send = async (abort: AbortSignal, flight: Flight<Landed>): Promise<Landed> => {
-      this.#options.observer.upstreamRead(reason, conversation, reader);
-      const end = this.#dues.beginRead(conversation);
-      try {
-        const answer = await this.#options.upstream.read(conversation, query, abort, {
-          priority,
-          readers: flight.readers,
-          traceparent,
-          own,
-          onTurn: (exchange) => {
-            flight.sentAt = this.now;
-            epoch = this.#options.shared?.epochOf(conversation) ?? null;
-            onTurn?.(exchange);
-          },
-        });
-        // What this server may not read itself must not come to those who read with its keys.
-        if (own !== undefined && !this.#store.has(conversation)) return { answer, stored: false };
-        if (answer.kind === 'unlearnable' && answer.because === 'order')
-          this.#learning.distrust(conversation, !flight.invalidated);
-        return { answer, stored: answer.kind === 'reading' && this.#learn(conversation, answer.reading, flight, epoch) };
-      } catch (error) {
-        if (own === undefined) this.#heed(conversation, error, flight);
-        throw error;
-      } finally {
-        end();
-      }
-    };
-    // Reads behind answers join callers' reads, and never the other way round: they may wait for long. Nor do they wait in their line.
-    // What a token may read is told to nobody else who asks the same.
-    const byWhom = own === undefined ? '' : ` with ${own.name}`;
-    const forCallers = `${conversationKey(conversation)} ${keyOf(query)}${byWhom}`;
-    const key = priority === 'behind' && !this.#flights.canJoin(forCallers, asOf) ? `${forCallers} behind` : forCallers;
-    const join = () => this.#flights.join(key, send, { asOf, signal, reader });
-    const joined = join();
-    if (priority === 'behind' || !joined.shared) return joined;
-    // The time of one who came before may have run out just after this one joined.
-    const result = joined.result.catch((error: unknown) => {
-      if (!hadNoTurn(error)) throw error;
-      return join().result;
-    });
-    return { result, shared: true };
+    return this.#reads.read(conversation, query, options);
   }
 
   /** The end of a read of the same page that was sent too early to be shown as it comes; undefined without one. Never rejects. */
-  endOfEarlierRead(conversation: ConversationId, query: Query, { tail, asOf }: ProveDemand): Promise<void> | undefined {
-    const key = `${conversationKey(conversation)} ${keyOf(query)}`;
-    return this.#flights.endOfEarlier(key, asOf ?? this.#oldestOfUse(conversation, query, tail));
-  }
-
-  /** When a read must have been sent, ms, so that a page with this query may still be shown: time under way counts (RFC 9111 4.2.3). */
-  #oldestOfUse(conversation: ConversationId, query: Query | TimestampQuery, tail: TailDemand | undefined): number {
-    const freshness = this.#freshnessFor(tail);
-    const top = settledTop(this.#store.get(conversation).timeline, query.publicOnly);
-    const isSettled = query.mode !== 'before_timestamp' && idRange(query).hi <= top;
-    const cameAt = tail?.cameAt ?? this.now;
-    const oldestMeta = this.now - metaLifetime(freshness, !isSettled).usableMs;
-    const oldest = isSettled ? oldestMeta : Math.max(oldestMeta, cameAt - tailLifetime(freshness).usableMs);
-    return Math.max(oldest, Math.min(cameAt, lastDueAt(this.#dues.of(conversation))));
+  endOfEarlierRead(conversation: ConversationId, query: Query, demand: ProveDemand): Promise<void> | undefined {
+    return this.#reads.endOfEarlier(conversation, query, demand);
   }
 
   /**
@@ -343,18 +291,13 @@ export class Library {
     const lastTake = this.#taking.lastTake(conversation);
     if (lastTake === 'impossible') return false;
     if (lastTake === 'due') return true;
-    if (this.isFed(conversation) || tailLifetime(this.#freshnessFor(tail)).usableMs > 0) return true;
+    if (this.isFed(conversation) || tailLifetime(freshnessFor(this.#options.freshness, tail)).usableMs > 0) return true;
     return gap.lacks !== 'ids' || gap.ids.lo < settledTop(this.#store.get(conversation).timeline, query.publicOnly);
   }
 
   /** Has all other processes hear of it, too. */
   announce(announcement: Announcement, options?: AnnounceOptions): Promise<Reach> | null {
     return this.#options.shared?.announce(announcement, options) ?? null;
-  }
-
-  #freshnessFor(tail: TailDemand | undefined): Freshness {
-    const { freshness } = this.#options;
-    return tail?.maxAgeMs === undefined ? freshness : { ...freshness, tailMaxAgeMs: tail.maxAgeMs };
   }
 
   /** The next read that seals history for readers like the one who asked `query`, or null when none is due. */
@@ -389,7 +332,7 @@ export class Library {
   /** Forgets; reads under way bring nothing that is kept, and nobody new joins them. @returns how many were known. */
   forget(extent: Extent): number {
     const concerns = extentTest(extent);
-    this.#flights.invalidate((key) => concerns(key.slice(0, key.indexOf(' '))));
+    this.#reads.invalidate(concerns);
     this.#missing.clear();
     this.#taking?.forgot();
     this.#options.onForgotten?.(extent);
@@ -398,34 +341,12 @@ export class Library {
 
   /** Ends every read under way. */
   close(reason: Error): void {
-    this.#flights.abortAll(reason);
-  }
-
-  #learn(conversation: ConversationId, reading: Reading, flight: Flight<Landed>, epoch: string | null): boolean {
-    // What refutes the sequence invalidates every flight, this one too, and is kept itself.
-    const { invalidated } = flight;
-    this.#learning.see(reading);
-    if (invalidated) return false;
-    this.#missing.delete(conversation);
-    const learnt = this.#learning.learn(conversation, reading);
-    if (learnt !== null && epoch !== null) this.#options.shared?.append(conversation, epoch, learnt);
-    return learnt !== null;
-  }
-
-  /** Upstream's "not there" and "not allowed" end what is known of the conversation: erased data is not served, stale or not. */
-  #heed(conversation: ConversationId, error: unknown, flight: Flight<Landed>): void {
-    if (!(error instanceof BackscrollError)) return;
-    if (error.code === 'not_found' && !flight.invalidated) this.#missing.add(conversation, this.now);
-    if (!endsKnowledge(error)) return;
-    const isKnown = this.#store.has(conversation);
-    this.forgetOne(conversation);
-    void this.announce({ kind: 'gone', conversation }, { isKnown });
+    this.#reads.abortAll(reason);
   }
 
   /** Forgets one conversation and lets no read under way bring it back. */
   forgetOne(conversation: ConversationId): void {
-    const prefix = `${conversationKey(conversation)} `;
-    this.#flights.invalidate((key) => key.startsWith(prefix));
+    this.#reads.invalidate(extentTest(conversation));
     this.#store.delete(conversation);
     this.#taking?.forgot();
     this.#options.onForgotten?.(conversation);

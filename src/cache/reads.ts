@@ -1,5 +1,6 @@
 // Reads of pages: what one is asked for with, what it brings, and what tells it from others.
 
+import type { Freshness } from '../timeline/freshness.ts';
 import type { Query } from '../timeline/query.ts';
 import { queryKey } from '../timeline/query.ts';
 import type { OwnToken } from '../upstream/own-token.ts';
@@ -52,4 +53,9 @@ export interface ProveDemand {
 export function keyOf(query: Query | TimestampQuery): string {
   if (query.mode !== 'before_timestamp') return queryKey(query);
   return `${query.mode} ${query.beforeTimestamp} ${query.publicOnly ? 'public' : 'all'}`;
+}
+
+/** How long things live for a caller with this demand. */
+export function freshnessFor(freshness: Freshness, tail: TailDemand | undefined): Freshness {
+  return tail?.maxAgeMs === undefined ? freshness : { ...freshness, tailMaxAgeMs: tail.maxAgeMs };
 }
