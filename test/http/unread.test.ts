@@ -89,21 +89,30 @@ test('many who ask at once for one large page that is known all get it: what it 
   await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBe(0));
 });
 
-test('a large page that waits to be made counts as what its client leaves, and another is served meanwhile', async () => {
-  const { backscroll } = await startLarge();
-  let goOn = (): void => undefined;
-  const turn = new Promise<void>((resolve) => (goOn = resolve));
+/** Large pages wait for their turn until `goOn`; when it came, there was no room for them. */
+function holdTurns() {
+  let end = (): void => undefined;
+  const turn = new Promise<void>((resolve) => (end = resolve));
   const renderInTurns = vi.spyOn(Renderer.prototype, 'renderInTurns').mockImplementation(async () => {
     await turn;
     return null;
   });
-  onTestFinished(() => renderInTurns.mockRestore());
+  const goOn = (): void => {
+    renderInTurns.mockRestore();
+    end();
+  };
+  onTestFinished(goOn);
+  return { renderInTurns, goOn };
+}
+
+test('a large page that waits to be made counts as what its client leaves, and another is served meanwhile', async () => {
+  const { backscroll } = await startLarge();
+  const { renderInTurns, goOn } = holdTurns();
   const waiting = as(KEYS.hostile, backscroll, PAGE);
   await vi.waitFor(() => expect(renderInTurns).toHaveBeenCalledTimes(1));
   expect(await unreadOf(backscroll)).toBeGreaterThan(16 * MEBIBYTE);
   expect(await as(KEYS.hostile, backscroll, messagesOf(3))).toMatchObject({ status: 503, code: 'overloaded' });
   expect((await as(KEYS.honest, backscroll, messagesOf(3))).status).toBe(200);
-  renderInTurns.mockRestore();
   goOn();
   // Its turn came when there was no room for it, and now there is.
   expect((await waiting).status).toBe(200);
@@ -116,18 +125,11 @@ test('a page that waits to be made for a customer counts with the bytes that it 
   for (let nth = 0; nth < 20; nth++) {
     chatwoot.table.insert({ accountId: 1, conversationId: LARGE, content: 'x'.repeat(2000) });
   }
-  let goOn = (): void => undefined;
-  const turn = new Promise<void>((resolve) => (goOn = resolve));
-  const renderInTurns = vi.spyOn(Renderer.prototype, 'renderInTurns').mockImplementation(async () => {
-    await turn;
-    return null;
-  });
-  onTestFinished(() => renderInTurns.mockRestore());
+  const { renderInTurns, goOn } = holdTurns();
   const waiting = as(KEYS.widget, backscroll, messagesOf(LARGE));
   await vi.waitFor(() => expect(renderInTurns).toHaveBeenCalledTimes(1));
   const { body, rows } = renderInTurns.mock.calls[0]![1];
   expect(await unreadOf(backscroll)).toBeGreaterThan(rows.reduce((sum, { raw }) => sum + raw.length, body!.length));
-  renderInTurns.mockRestore();
   goOn();
   expect((await waiting).status).toBe(200);
 });
@@ -135,18 +137,11 @@ test('a page that waits to be made for a customer counts with the bytes that it 
 test('a large page of what is known is made of what is there anyway: while it waits it counts little', async () => {
   const { backscroll } = await startLarge();
   expect((await as(KEYS.honest, backscroll, PAGE)).status).toBe(200);
-  let goOn = (): void => undefined;
-  const turn = new Promise<void>((resolve) => (goOn = resolve));
-  const renderInTurns = vi.spyOn(Renderer.prototype, 'renderInTurns').mockImplementation(async () => {
-    await turn;
-    return null;
-  });
-  onTestFinished(() => renderInTurns.mockRestore());
+  const { renderInTurns, goOn } = holdTurns();
   const waiting = as(KEYS.hostile, backscroll, messagesOf(LARGE, '?after=2&before=900000'));
   await vi.waitFor(() => expect(renderInTurns).toHaveBeenCalledTimes(1));
   await vi.waitFor(async () => expect(await unreadOf(backscroll)).toBeLessThan(MEBIBYTE / 4));
   expect(await unreadOf(backscroll)).toBeGreaterThan(1000);
-  renderInTurns.mockRestore();
   goOn();
   expect((await waiting).status).toBe(200);
 });
